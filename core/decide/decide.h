@@ -1,0 +1,93 @@
+/* Stage 4 of 7: decide. Before: load. After: store.
+ *
+ * What an event does is a function of (state, event, policy, now) -> (new state, outputs). PURE: no socket,
+ * no clock, no third-party header; everything it makes lies in the batch's arena. State is a fold
+ * (SEMANTICS.md): outputs are the difference between what the fold says now and what was last told. */
+#ifndef KR_DECIDE_H
+#define KR_DECIDE_H
+
+#include "core/decide/state.h"
+#include "core/err.h"
+#include "core/json_write.h"
+#include "core/policy.h"
+#include "core/ref.h"
+
+/* What became of an event: applied + forgotten + parked + dead letters = input, always. */
+enum verdict { VERDICT_APPLIED, VERDICT_FORGOTTEN, VERDICT_PARKED, VERDICT_DEAD_LETTER, VERDICTS };
+
+/* One message for an output topic. */
+struct output {
+    const char *type; /* "register.disclosure.shipment", without .v1 */
+    struct text topic, key;
+    struct output_id id;
+    struct text body;   /* JSON */
+    struct text person; /* whose ring seals the body on its way; absent: nothing personal in it */
+    int64_t generation;
+    enum category category; /* of the transit key */
+    /* the ledger's line */
+    struct text subject;   /* the person; of a dead letter "topic/partition" */
+    struct text recipient; /* absent: not a disclosure or notice to a recipient */
+    struct text customer_id, shipment_id, service, role, disclosure_ref, purpose, cause;
+    field_set fields;
+    /* a dead letter's pointer (type "register.dead-letter"), for its row and its kafka_dlt-original-* headers
+     */
+    struct {
+        struct text topic;
+        int32_t partition;
+        int64_t offset, timestamp_ms;
+        struct refusal refusal;
+        uint8_t record_hash[32];
+    } dead;
+};
+
+struct decision {
+    /* given */
+    const struct policy *policy;
+    const struct ref_key *ref_key;
+    struct arena *arena;
+    struct json_writer *writer;
+    struct state *state;
+    int64_t now_us; /* read once per transaction; of calendar acts the nominal due time */
+    /* made */
+    LIST(struct output) outputs; /* in the order in which they must go out */
+    size_t verdicts[VERDICTS];   /* counted for each event, unparked ones again when they are settled */
+    size_t second_facts;         /* same (source, id), other data */
+};
+
+/* Judges one event and changes decision->state. record_hash: keyed hash of the record, for the dead letter it
+ * may become or be parked with. OK, or RETRY when the arena is full (the batch is too large: halve it). */
+enum outcome decide_event(struct decision *decision, const struct event *event, const uint8_t record_hash[32],
+                          enum verdict *verdict) MUST_CHECK;
+
+/* Adds the dead letter of a record that is not taken in. */
+enum outcome decide_dead_letter(struct decision *decision, struct text topic, int32_t partition,
+                                int64_t offset, int64_t timestamp_ms, const struct refusal *refusal,
+                                const uint8_t record_hash[32]) MUST_CHECK;
+
+/* What an event must find loaded. load asks in rounds, since a ref must be resolved before its shipment is
+ * known and a shipment before its order; each round asks every event of the batch, loads what is new, and
+ * ends when nothing is. `touch` is called for each thing; the state tells what is loaded already. */
+enum need_kind { NEED_REF, NEED_PERSON, NEED_ORDER, NEED_SHIPMENT, NEED_NOTICE };
+enum need_cell {
+    NEED_NO_CELL = 0,
+    NEED_PROFILE = 1, /* cells whose content decide reads: open them */
+    NEED_CLAIM = 2,
+    NEED_VOUCHER = 4,
+    NEED_OSS = 8,
+    NEED_DELIVERY = 16,
+    NEED_GROUND = 32,
+};
+struct need {
+    enum need_kind kind;
+    struct text owner;  /* person or customer id; the ref of NEED_REF */
+    struct text object; /* order id, shipment id, notice ref */
+    unsigned cells;     /* NEED_... bits */
+};
+typedef enum outcome need_touch(void *context, const struct need *need);
+/* Asks with what `state` knows so far. Parked events under a loaded ref that this event may make known are
+ * asked for too. policy and ref_key tell which refs a shipment would be disclosed under. */
+enum outcome decide_needs(const struct event *event, const struct policy *policy,
+                          const struct ref_key *ref_key, struct state *state, struct arena *arena,
+                          need_touch *touch, void *context) MUST_CHECK;
+
+#endif

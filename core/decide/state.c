@@ -1,0 +1,299 @@
+/* The state that decisions see and change: hash maps over the aggregates of a batch, all in its arena. */
+#include "core/decide/state.h"
+
+/* One open-addressed table; `items` keeps the order of making. */
+struct map_slot {
+    uint64_t hash;
+    struct text owner, object;
+    int64_t generation;
+    void *item; /* NULL: free */
+};
+struct map {
+    struct map_slot *slots;
+    size_t room, count; /* room: a power of two */
+};
+
+struct state {
+    struct arena *arena;
+    struct map person_map, order_map, shipment_map, ref_map, notice_map;
+    LIST(struct person *) persons;
+    LIST(struct order *) orders;
+    LIST(struct shipment *) shipments;
+    LIST(struct ref_entry *) refs;
+    LIST(struct notice *) notices;
+};
+
+#define MAP_FIRST_ROOM 64
+
+static uint64_t mix(uint64_t value) {
+    value ^= value >> 32;
+    value *= UINT64_C(0xd6e8feb86659fd93);
+    return value ^ value >> 32;
+}
+
+static uint64_t hash_text(uint64_t hash, struct text text) {
+    size_t at = 0;
+    for (; at + 8 <= text.size; at += 8) {
+        uint64_t word;
+        memcpy(&word, text.at + at, 8);
+        hash = mix(hash ^ word);
+    }
+    uint64_t rest = text.size;
+    for (; at < text.size; at++)
+        rest = rest << 8 | (unsigned char)text.at[at];
+    return mix(hash ^ rest);
+}
+
+static uint64_t key_hash(struct text owner, struct text object, int64_t generation) {
+    return hash_text(hash_text(mix((uint64_t)generation + UINT64_C(0x9e3779b97f4a7c15)), owner), object);
+}
+
+/* The slot that holds the key, or the free one where it belongs. The table is never full. */
+static struct map_slot *map_slot(const struct map *map, uint64_t hash, struct text owner, struct text object,
+                                 int64_t generation) {
+    size_t at = hash & (map->room - 1);
+    for (;; at = (at + 1) & (map->room - 1)) {
+        struct map_slot *slot = &map->slots[at];
+        if (!slot->item || (slot->hash == hash && slot->generation == generation &&
+                            text_equal(slot->owner, owner) && text_equal(slot->object, object)))
+            return slot;
+    }
+}
+
+/* Room for one more, at most half full. */
+static bool map_reserve(struct map *map, struct arena *arena) {
+    if ((map->count + 1) * 2 <= map->room)
+        return true;
+    struct map wider = {.room = map->room ? map->room * 2 : MAP_FIRST_ROOM, .count = map->count};
+    wider.slots = ARENA_ARRAY(arena, struct map_slot, wider.room);
+    if (!wider.slots)
+        return false;
+    for (size_t i = 0; i < map->room; i++) {
+        const struct map_slot *old = &map->slots[i];
+        if (old->item)
+            *map_slot(&wider, old->hash, old->owner, old->object, old->generation) = *old;
+    }
+    *map = wider;
+    return true;
+}
+
+/* The slot of a key, with its item made (zeroed, keys copied) when there was none; NULL when the arena is
+ * full. */
+static struct map_slot *map_find_or_make(struct map *map, struct arena *arena, struct text owner,
+                                         struct text object, int64_t generation, size_t item_bytes,
+                                         bool *made) {
+    *made = false;
+    if (!map_reserve(map, arena))
+        return NULL;
+    uint64_t hash = key_hash(owner, object, generation);
+    struct map_slot *slot = map_slot(map, hash, owner, object, generation);
+    if (slot->item)
+        return slot;
+    struct map_slot filled = {.hash = hash,
+                              .owner = arena_text(arena, owner),
+                              .object = arena_text(arena, object),
+                              .generation = generation,
+                              .item = arena_take(arena, item_bytes)};
+    if (!filled.item || text_present(filled.owner) != text_present(owner) ||
+        text_present(filled.object) != text_present(object))
+        return NULL;
+    *slot = filled;
+    map->count++;
+    *made = true;
+    return slot;
+}
+
+struct state *state_new(struct arena *arena) {
+    struct state *state = ARENA_NEW(arena, struct state);
+    if (state)
+        state->arena = arena;
+    return state;
+}
+
+static const struct version no_version = {.time_us = VERSION_NONE};
+static const struct cell no_cell = {.until = DATE_NONE, .sealed_until = DATE_NONE};
+
+struct person *state_person(struct state *state, struct text id, int64_t generation) {
+    bool made;
+    struct map_slot *slot = map_find_or_make(&state->person_map, state->arena, id, TEXT_ABSENT, generation,
+                                             sizeof(struct person), &made);
+    if (!slot)
+        return NULL;
+    struct person *person = slot->item;
+    if (!made)
+        return person;
+    person->person = slot->owner;
+    person->generation = generation;
+    person->registered = no_version;
+    person->closed_us = person->profile_activity_us = person->order_activity_us = TIME_NONE;
+    person->recorded_us = TIME_NONE;
+    for (size_t f = 0; f < CONTACT_FIELDS; f++)
+        person->field[f] = no_version;
+    person->profile = no_cell;
+    struct person **listed = ARENA_PUSH(state->arena, &state->persons);
+    if (!listed)
+        return NULL;
+    return *listed = person;
+}
+
+struct order *state_order(struct state *state, struct text customer_id, struct text order_id) {
+    bool made;
+    struct map_slot *slot = map_find_or_make(&state->order_map, state->arena, customer_id, order_id, 0,
+                                             sizeof(struct order), &made);
+    if (!slot)
+        return NULL;
+    struct order *order = slot->item;
+    if (!made)
+        return order;
+    order->customer_id = slot->owner;
+    order->order_id = slot->object;
+    order->version = no_version;
+    order->first_version_us = order->first_fact_us = order->recorded_us = order->placed_us = TIME_NONE;
+    order->cancelled_us = order->last_delivered_us = TIME_NONE;
+    order->generation = GENERATION_FIRST;
+    order->claim = order->voucher = order->oss = no_cell;
+    struct order **listed = ARENA_PUSH(state->arena, &state->orders);
+    if (!listed)
+        return NULL;
+    return *listed = order;
+}
+
+struct shipment *state_shipment(struct state *state, struct text customer_id, struct text shipment_id) {
+    bool made;
+    struct map_slot *slot = map_find_or_make(&state->shipment_map, state->arena, customer_id, shipment_id, 0,
+                                             sizeof(struct shipment), &made);
+    if (!slot)
+        return NULL;
+    struct shipment *shipment = slot->item;
+    if (!made)
+        return shipment;
+    shipment->customer_id = slot->owner;
+    shipment->shipment_id = slot->object;
+    shipment->version = shipment->first_version = no_version;
+    shipment->recorded_us = shipment->cancelled_us = TIME_NONE;
+    shipment->person = slot->owner;
+    shipment->generation = GENERATION_FIRST;
+    shipment->delivery = no_cell;
+    struct shipment **listed = ARENA_PUSH(state->arena, &state->shipments);
+    if (!listed)
+        return NULL;
+    return *listed = shipment;
+}
+
+struct ref_entry *state_ref(struct state *state, struct text ref) {
+    bool made;
+    struct map_slot *slot =
+        map_find_or_make(&state->ref_map, state->arena, ref, TEXT_ABSENT, 0, sizeof(struct ref_entry), &made);
+    if (!slot)
+        return NULL;
+    struct ref_entry *entry = slot->item;
+    if (!made)
+        return entry;
+    entry->ref = slot->owner;
+    struct ref_entry **listed = ARENA_PUSH(state->arena, &state->refs);
+    if (!listed)
+        return NULL;
+    return *listed = entry;
+}
+
+struct notice *state_notice(struct state *state, struct text person, struct text notice_ref) {
+    bool made;
+    struct map_slot *slot = map_find_or_make(&state->notice_map, state->arena, person, notice_ref, 0,
+                                             sizeof(struct notice), &made);
+    if (!slot)
+        return NULL;
+    struct notice *notice = slot->item;
+    if (!made)
+        return notice;
+    notice->person = slot->owner;
+    notice->notice_ref = slot->object;
+    notice->generation = GENERATION_FIRST;
+    notice->caused_us = notice->decided_us = TIME_NONE;
+    notice->answer_by = notice->retained_until = DATE_NONE;
+    notice->answer = no_version;
+    notice->ground = no_cell;
+    struct notice **listed = ARENA_PUSH(state->arena, &state->notices);
+    if (!listed)
+        return NULL;
+    return *listed = notice;
+}
+
+struct person *const *state_persons(const struct state *state, size_t *count) {
+    *count = state->persons.count;
+    return state->persons.at;
+}
+
+struct order *const *state_orders(const struct state *state, size_t *count) {
+    *count = state->orders.count;
+    return state->orders.at;
+}
+
+struct shipment *const *state_shipments(const struct state *state, size_t *count) {
+    *count = state->shipments.count;
+    return state->shipments.at;
+}
+
+struct ref_entry *const *state_refs(const struct state *state, size_t *count) {
+    *count = state->refs.count;
+    return state->refs.at;
+}
+
+struct notice *const *state_notices(const struct state *state, size_t *count) {
+    *count = state->notices.count;
+    return state->notices.at;
+}
+
+int64_t state_generation_at(const struct state *state, struct text person, int64_t time_us) {
+    (void)state, (void)person, (void)time_us;
+    return GENERATION_FIRST; /* no event that cuts takes effect yet */
+}
+
+int64_t person_last_activity(const struct person *person) {
+    int64_t last_us = person->order_activity_us;
+    if (person_visible(person) && person->profile_activity_us > last_us)
+        last_us = person->profile_activity_us;
+    return last_us;
+}
+
+/* What is known of one parcel of the current carrier: its own statuses and those said of all parcels. NULL:
+ * none. */
+static const struct parcel_status *parcel_state(const struct shipment *shipment, int64_t parcel) {
+    const struct parcel_status *best = NULL;
+    for (size_t i = 0; i < shipment->statuses.count; i++) {
+        const struct parcel_status *status = &shipment->statuses.at[i];
+        if ((status->parcel != 0 && status->parcel != parcel) ||
+            !text_equal(status->carrier, shipment->carrier))
+            continue;
+        if (!best || status->status > best->status ||
+            (status->status == best->status && status->time_us < best->time_us))
+            best = status;
+    }
+    return best;
+}
+
+bool shipment_closed(const struct shipment *shipment) {
+    if (shipment->cancelled_us != TIME_NONE)
+        return true;
+    if (shipment->version.time_us == VERSION_NONE)
+        return false;
+    for (int64_t parcel = 1; parcel <= shipment->parcels; parcel++) {
+        const struct parcel_status *status = parcel_state(shipment, parcel);
+        if (!status || status->status < STATUS_CLOSES)
+            return false;
+    }
+    return true;
+}
+
+int64_t shipment_delivered_us(const struct shipment *shipment) {
+    int64_t latest_us = TIME_NONE;
+    if (shipment->version.time_us == VERSION_NONE)
+        return TIME_NONE;
+    for (int64_t parcel = 1; parcel <= shipment->parcels; parcel++) {
+        const struct parcel_status *status = parcel_state(shipment, parcel);
+        if (!status || status->status != STATUS_DELIVERED)
+            return TIME_NONE;
+        if (status->time_us > latest_us)
+            latest_us = status->time_us;
+    }
+    return latest_us;
+}

@@ -1,0 +1,34 @@
+/* The seam to librdkafka: clients from the configuration, errors to outcomes, headers. rdkafka.h stands in
+ * kafka, consume, publish and doctor only. */
+#ifndef KR_KAFKA_H
+#define KR_KAFKA_H
+
+#include "core/arena.h"
+#include "core/config.h"
+#include "core/err.h"
+#include "core/event.h"
+#include <librdkafka/rdkafka.h>
+
+struct kafka_setting {
+    const char *name, *value;
+};
+
+/* A client of type consumer or producer with the pass-through settings of [kafka] and [kafka.<program>], then
+ * `settings` (count of them; ours win). Logs go to log.h. FATAL when a setting is refused. */
+enum outcome
+kafka_client(rd_kafka_t **client, rd_kafka_type_t type, const struct config *config, const char *program,
+             const struct kafka_setting *settings, size_t count, void *opaque,
+             void (*rebalance)(rd_kafka_t *, rd_kafka_resp_err_t, rd_kafka_topic_partition_list_t *, void *),
+             void (*delivered)(rd_kafka_t *, const rd_kafka_message_t *, void *), struct err *err) MUST_CHECK;
+/* retriable -> RETRY; fenced epoch or instance -> FENCED; record refused for good (too large, invalid record,
+ * unknown topic, not authorised for topic) -> POISON; fatal -> FATAL. */
+enum outcome kafka_outcome(rd_kafka_resp_err_t code);
+/* The same from an error object, which it destroys; NULL is OK. */
+enum outcome kafka_error(rd_kafka_error_t *error, struct err *err) MUST_CHECK;
+/* A message as a record; headers and texts point into the message and the arena. */
+enum outcome kafka_record(const rd_kafka_message_t *message, struct arena *arena,
+                          struct record *record) MUST_CHECK;
+/* Kafka's cluster id into the arena; absent when not known within timeout_ms. */
+struct text kafka_cluster_id(rd_kafka_t *client, int timeout_ms, struct arena *arena);
+
+#endif

@@ -1,0 +1,93 @@
+/* Key rings: per person and generation, one random key per category and end period, and transit keys per
+ * category for the outbox. Kept wrapped in the vault, opened here, cached for at most `cache_seconds` and
+ * `cache_rings`.
+ *
+ * Create order: what a cell needs is committed in the vault before the register's transaction uses it (a
+ * crash leaves an orphan ring, harmless). Two workers may extend one ring: the vault compares and sets by
+ * version, the loser reads again. A reader that meets a period it does not know reads the ring again before
+ * it gives up. One keyring a worker thread. */
+#ifndef KR_KEYRING_H
+#define KR_KEYRING_H
+
+#include "core/err.h"
+#include "core/policy.h"
+#include "core/seal.h"
+#include <stdint.h>
+
+/* A ring as the vault keeps it. Texts belong to whoever made the row. */
+struct ring_row {
+    struct text person;
+    int64_t generation;
+    uint8_t key_id[KEY_ID_BYTES];
+    int64_t version; /* 0: to be created */
+    struct text blob, transit;
+};
+
+/* A keyed hash to find a person by. */
+struct lookup_row {
+    uint8_t hash[32];
+    struct text person;
+    int64_t generation;
+    const char *kind; /* "email", "phone" */
+    int64_t time_us;
+};
+
+/* How rings are reached: PostgreSQL (vault.h), or memory in tests. Each call is one transaction of the vault.
+ */
+struct vault_ops {
+    /* Fills rows[i].version/key_id/blob/transit by (person, generation); version 0 where there is none. */
+    enum outcome (*fetch)(void *vault, struct arena *arena, struct ring_row *rows, size_t count,
+                          struct err *err);
+    /* Creates rows with version 0 (as version 1) and replaces the others where the stored version is still
+     * `version` (then version + 1); adds lookups. done[i] tells which took effect. All commit together. */
+    enum outcome (*put)(void *vault, struct arena *arena, const struct ring_row *rows, size_t count,
+                        bool *done, const struct lookup_row *lookups, size_t lookup_count, struct err *err);
+};
+
+struct keyring;
+struct keyring *keyring_new(const struct vault_ops *ops, void *vault, const uint8_t kek[32],
+                            const char *vault_id, size_t cache_rings, int cache_seconds);
+void keyring_free(struct keyring *keyring);
+
+/* A key that a batch needs: period = date_quarter(until). */
+struct key_want {
+    struct text person;
+    int64_t generation;
+    enum category category;
+    int16_t period;
+    bool transit; /* the category's transit key instead */
+};
+
+/* Rings of these persons into the cache (one fetch for the uncached). Persons without a ring are no error.
+ * now_s: monotonic seconds, for the cache's age. */
+enum outcome keyring_load(struct keyring *keyring, struct arena *arena, const struct key_want *persons,
+                          size_t count, int64_t now_s, struct err *err) MUST_CHECK;
+/* Makes sure that every wanted key exists in the vault, creating rings and adding keys in one vault
+ * transaction (retried when another worker was first), together with the lookups. On return each key can be
+ * had below. */
+enum outcome keyring_provide(struct keyring *keyring, struct arena *arena, const struct key_want *wants,
+                             size_t count, const struct lookup_row *lookups, size_t lookup_count,
+                             int64_t now_s, struct err *err) MUST_CHECK;
+/* The newest key of a category and period; false when the ring or the key is not cached. */
+bool keyring_cell_key(struct keyring *keyring, struct text person, int64_t generation, enum category category,
+                      int16_t period, struct seal_key *key);
+/* The key that a sealed cell names by its period and serial. */
+bool keyring_sealed_key(struct keyring *keyring, struct text person, int64_t generation,
+                        enum category category, struct text sealed, struct seal_key *key);
+bool keyring_transit_key(struct keyring *keyring, struct text person, int64_t generation,
+                         enum category category, struct seal_key *key);
+/* Forgets all cached keys, wiped. */
+void keyring_forget(struct keyring *keyring);
+/* How many rings were created since keyring_new (metric). */
+uint64_t keyring_created(const struct keyring *keyring);
+
+/* For the relay and for readers that keep no cache: opens transit keys of a fetched row. False: no such key.
+ */
+bool transit_open(const uint8_t kek[32], const char *vault_id, const struct ring_row *row,
+                  enum category category, struct seal_key *key);
+
+/* Keyed hashes of e-mail (NFC, trimmed, lower-cased) and phone (E.164). key: derived from the digest key. */
+void lookup_hash_email(const uint8_t key[32], struct text email, struct arena *arena, uint8_t hash[32]);
+void lookup_hash_phone(const uint8_t key[32], struct text phone, uint8_t hash[32]);
+
+#endif

@@ -1,0 +1,24 @@
+/* Labelled places to be killed at, for tests: KILL_POINT("relay.after_commit") is nothing unless the program was
+ * built with KR_KILL_POINTS (never in a release). Then KUNDREGISTER_KILL_AT="label" or "label:3" kills the process
+ * the first or third time that it comes by (SIGKILL, so nothing is tidied up), KUNDREGISTER_STOP_AT stops it there
+ * (SIGSTOP, until somebody sends SIGCONT). Labels are "<program's part>.<place>". */
+#ifndef KR_KILLPOINT_H
+#define KR_KILLPOINT_H
+
+#include <stdbool.h>
+
+#ifdef KR_KILL_POINTS
+#define KILL_POINT(label) kill_point(label)
+/* A fault that a test asks for by KUNDREGISTER_PLANT=<name>, to see a checker go red. */
+#define PLANTED(name) kill_point_planted(name)
+void kill_point(const char *label);
+bool kill_point_planted(const char *name);
+#else
+#define KILL_POINT(label) ((void)0)
+#define PLANTED(name) false
+#endif
+
+/* Prints `labels` (ended by NULL) one a line; false, with nothing printed, when they are not compiled in. */
+bool kill_point_list(const char *const *labels);
+
+#endif
