@@ -31,16 +31,6 @@ static bool text_like(struct text text, const char *word) {
     return text.at && text.size == strlen(word) && strncasecmp(text.at, word, text.size) == 0;
 }
 
-/* The header's value; absent when there is none or it is null. */
-static struct text header_value(const struct record *record, const char *name) {
-    for (size_t i = 0; i < record->header_count; i++) {
-        if (text_is(record->headers[i].name, name)) {
-            return record->headers[i].value;
-        }
-    }
-    return TEXT_ABSENT;
-}
-
 /* The last content-type, as Kafka's clients read a repeated header. */
 static struct text content_type(const struct record *record) {
     struct text type = TEXT_ABSENT;
@@ -154,15 +144,28 @@ struct attributes {
 };
 
 static struct attributes attributes_binary(const struct record *record) {
-    return (struct attributes){
-        .specversion = header_value(record, "ce_specversion"),
-        .id = header_value(record, "ce_id"),
-        .source = header_value(record, "ce_source"),
-        .type = header_value(record, "ce_type"),
-        .time = header_value(record, "ce_time"),
-        .sequence = header_value(record, "ce_sequence"),
-        .content_type = content_type(record),
+    struct attributes attributes = {.content_type = content_type(record)};
+    const struct {
+        const char *name;
+        struct text *value;
+    } wanted[] = {
+        {"specversion", &attributes.specversion},
+        {"id", &attributes.id},
+        {"source", &attributes.source},
+        {"type", &attributes.type},
+        {"time", &attributes.time},
+        {"sequence", &attributes.sequence},
     };
+    for (size_t i = 0; i < record->header_count; i++) {
+        const struct record_header *header = &record->headers[i];
+        struct text name = {header->name.at + 3, header->name.size - 3};
+        for (size_t j = 0; header_is_attribute(header) && j < sizeof(wanted) / sizeof(*wanted); j++) {
+            if (name.size && name.at[0] == wanted[j].name[0] && text_is(name, wanted[j].name)) {
+                *wanted[j].value = header->value;
+            }
+        }
+    }
+    return attributes;
 }
 
 /* A string; an empty text, valid for no attribute, where it is of another type; null is as good as absent

@@ -14,11 +14,23 @@
 
 /* ---- what a text must be ---- */
 
-static bool all_in(struct text text, const char *others) {
+/* What a byte may be part of. */
+enum { IN_ID = 1, IN_REF = 2, IN_HEX = 4, IN_DECIMAL = 8 };
+static const uint8_t byte_classes[256] = {
+    ['0' ... '9'] = IN_ID | IN_REF | IN_HEX | IN_DECIMAL,
+    ['A' ... 'F'] = IN_ID | IN_REF | IN_HEX,
+    ['G' ... 'Z'] = IN_ID | IN_REF,
+    ['a' ... 'f'] = IN_ID | IN_REF | IN_HEX,
+    ['g' ... 'z'] = IN_ID | IN_REF,
+    ['.'] = IN_ID,
+    ['_'] = IN_ID | IN_REF,
+    [':'] = IN_ID,
+    ['-'] = IN_ID | IN_REF,
+};
+
+static bool all_in(struct text text, uint8_t class) {
     for (size_t i = 0; i < text.size; i++) {
-        unsigned char c = (unsigned char)text.at[i];
-        bool alphanumeric = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-        if (!alphanumeric && !(c && strchr(others, c))) {
+        if (!(byte_classes[(unsigned char)text.at[i]] & class)) {
             return false;
         }
     }
@@ -26,34 +38,17 @@ static bool all_in(struct text text, const char *others) {
 }
 
 static enum reason judge_id(struct text text, int64_t most) {
-    if (!text.size || (int64_t)text.size > most || !all_in(text, "._:-")) {
+    if (!text.size || (int64_t)text.size > most || !all_in(text, IN_ID)) {
         return REASON_FIELD_RANGE;
     }
     return text_is(text, "0") || text_is(text, "null") || text_is(text, "guest") ? REASON_BAD_ID
                                                                                  : REASON_NONE;
 }
 
-static bool hash_valid(struct text text) {
-    for (size_t i = 0; i < text.size; i++) {
-        char c = text.at[i];
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'))) {
-            return false;
-        }
-    }
-    return text.size == 64;
-}
-
-/* E.164: a plus, no leading zero, at most 15 digits */
+/* E.164: a plus, no leading zero, at most 15 digits. */
 static bool phone_valid(struct text text) {
-    if (text.size < 3 || text.size > 16 || text.at[0] != '+' || text.at[1] == '0') {
-        return false;
-    }
-    for (size_t i = 1; i < text.size; i++) {
-        if (text.at[i] < '0' || text.at[i] > '9') {
-            return false;
-        }
-    }
-    return true;
+    return text.size >= 3 && text.size <= 16 && text.at[0] == '+' && text.at[1] != '0' &&
+           all_in((struct text){text.at + 1, text.size - 1}, IN_DECIMAL);
 }
 
 /* ^[^@ and blanks and controls]+@[the same]+$ as the JSON Schemas say: one @ between two parts that are not
@@ -99,7 +94,7 @@ static enum reason judge_text(const struct field *field, struct text text) {
     case KIND_DROPPED:
         return judge_id(text, field->most);
     case KIND_REF:
-        fine = text.size == 43 && all_in(text, "_-");
+        fine = text.size == 43 && all_in(text, IN_REF);
         break;
     case KIND_TEXT: {
         size_t length = utf8_length(text);
@@ -119,7 +114,7 @@ static enum reason judge_text(const struct field *field, struct text text) {
         fine = email_valid(text);
         break;
     case KIND_HASH:
-        fine = hash_valid(text);
+        fine = text.size == 64 && all_in(text, IN_HEX);
         break;
     case KIND_DATE:
         fine = date_parse(text, &date);
@@ -279,7 +274,8 @@ static void value_walk(struct walk *walk, const struct field *field, const struc
 
 static const struct json *member_find(const struct json *object, struct text name) {
     for (const struct json *member = object->first; member; member = member->next) {
-        if (member->key.size == name.size && memcmp(member->key.at, name.at, name.size) == 0) {
+        if (member->key.size == name.size && member->key.at[0] == name.at[0] &&
+            memcmp(member->key.at, name.at, name.size) == 0) {
             return member;
         }
     }

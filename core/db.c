@@ -462,7 +462,9 @@ static enum outcome entry_read(struct db *db, PGresult **result, struct err *err
     }
     if (entry.kind == ENTRY_SYNC) {
         if (outcome != OK && !db->broken) {
-            PQclear(result_read(db)); /* the SYNC itself comes after the error of the commit at it */
+            /* Commit failed at the sync: its error, then NULL, then the sync itself. */
+            PQclear(result_read(db));
+            PQclear(result_read(db));
         }
         db->syncs--;
         db->segment_failed = OK;

@@ -72,12 +72,12 @@ enum outcome db_send(struct db *db, const struct query *query, struct db_params 
 /* Ends what is queued (Sync) and flushes. */
 enum outcome db_sync(struct db *db, struct err *err) MUST_CHECK;
 /* The next queued query's result: OK with *result (release it), or the outcome of its failure by SQLSTATE:
- * 22, 23 -> POISON; 40 -> RETRY with err.sqlstate 40001/40P01; 08, 25, 53, 55, 57, 58, XX -> RETRY; 42, 28, 3D,
- * 0A and the like (our own bug or a missing privilege) -> FATAL; connection gone -> RETRY and db_broken.
+ * 22, 23 -> POISON; 40 -> RETRY with err.sqlstate 40001/40P01; 08, 25, 53, 55, 57, 58, XX -> RETRY; 42, 28,
+ * 3D, 0A and the like (our own bug or a missing privilege) -> FATAL; connection gone -> RETRY and db_broken.
  * Skipped because of an earlier failure -> the same outcome as that one. Call once per db_send; after the
- * last one of a sync the connection is ready again. Without BEGIN, all up to the sync commit together there, and
- * it is the last result whose OK says that they did. After BEGIN and a failure the transaction stays open:
- * db_abandon. err.text holds the primary message only for FATAL and RETRY classes, never DETAIL. */
+ * last one of a sync the connection is ready again. Without BEGIN, all up to the sync commit together there,
+ * and it is the last result whose OK says that they did. After BEGIN and a failure the transaction stays
+ * open: db_abandon. err.text holds the primary message only for FATAL and RETRY classes, never DETAIL. */
 enum outcome db_next(struct db *db, struct db_result **result, struct err *err) MUST_CHECK;
 /* db_send + db_sync + db_next. *result may be NULL when not wanted. */
 enum outcome db_run(struct db *db, const struct query *query, struct db_params *params,
@@ -87,8 +87,8 @@ enum outcome db_run_script(struct db *db, const char *sql, struct err *err) MUST
 /* Waits at most timeout_ms (-1: for ever) until db_next would not block; false when the time is over. To stay
  * responsive in long waits. True as well when the connection is gone. */
 bool db_wait(struct db *db, int timeout_ms);
-/* Drops what is queued or unread and rolls back an open transaction, after a failure in the middle of a batch. On
- * return the connection is ready again, or db_broken. */
+/* Drops what is queued or unread and rolls back an open transaction, after a failure in the middle of a
+ * batch. On return the connection is ready again, or db_broken. */
 void db_abandon(struct db *db);
 
 /* ---- results: binary; texts point into the result and die with it ---- */

@@ -55,9 +55,24 @@ static size_t utf8_sequence(const unsigned char *at, const unsigned char *end) {
     return size;
 }
 
+/* Most text is ASCII, so eight bytes are looked at together: the value of `eight` with only the top bit left
+ * of each byte that is not ASCII. */
+#define EACH UINT64_C(0x0101010101010101)
+#define NOT_ASCII(eight) ((eight)&EACH * 0x80)
+
+static uint64_t eight_bytes(const unsigned char *at) {
+    uint64_t eight;
+    memcpy(&eight, at, sizeof(eight));
+    return eight;
+}
+
 bool utf8_valid(struct text text) {
     const unsigned char *at = (const unsigned char *)text.at, *end = at + text.size;
     while (at < end) {
+        if (end - at >= 8 && !NOT_ASCII(eight_bytes(at))) {
+            at += 8;
+            continue;
+        }
         if (*at < 0x80) {
             at++;
             continue;
@@ -130,11 +145,21 @@ static enum escape escape_read(const unsigned char *at, const unsigned char *end
     return ESCAPE_HALF;
 }
 
+/* Neither controls nor backslashes nor anything beyond ASCII. */
+static bool eight_harmless(uint64_t eight) {
+    uint64_t backslash = eight ^ EACH * '\\';
+    return !NOT_ASCII(eight | (eight - EACH * 0x20) | (backslash - EACH));
+}
+
 static struct guard guard_read(struct text text) {
     struct guard guard = {0};
     const unsigned char *at = (const unsigned char *)text.at, *end = at + text.size;
     while (at < end) {
         size_t size = 1;
+        if (end - at >= 8 && eight_harmless(eight_bytes(at))) {
+            at += 8;
+            continue;
+        }
         if (*at >= 0x80) {
             size = utf8_sequence(at, end);
             if (!size) {
@@ -197,7 +222,8 @@ struct reader {
     size_t depth;
     size_t values; /* whole values at the top */
     bool too_deep, duplicate, no_memory;
-    struct text key; /* of the next value in an object */
+    struct text text; /* the whole, in the arena */
+    struct text key;  /* of the next value in an object */
     struct frame frames[DEPTH_MOST];
 };
 
@@ -232,8 +258,14 @@ static struct json *node_add(struct reader *reader, enum json_type type) {
     return node;
 }
 
+/* yajl points into the whole text where nothing had to be unescaped, else into a buffer that the next
+ * callback overwrites: only then a copy is needed. */
 static struct text reader_text(struct reader *reader, const void *at, size_t size) {
-    struct text copy = arena_text(reader->arena, (struct text){size ? at : "", size});
+    const char *begin = at;
+    if (begin >= reader->text.at && begin + size <= reader->text.at + reader->text.size) {
+        return (struct text){begin, size};
+    }
+    struct text copy = arena_text(reader->arena, (struct text){size ? begin : "", size});
     if (!copy.at) {
         reader->no_memory = true;
     }
@@ -391,7 +423,7 @@ static const yajl_callbacks callbacks = {
 /* ---- the whole ---- */
 
 /* False when it is no JSON (or memory ran out, which the reader knows). */
-static bool reader_run(struct reader *reader, struct text text) {
+static bool reader_run(struct reader *reader) {
     yajl_handle handle = yajl_alloc(&callbacks, NULL, reader);
     if (!handle) {
         reader->no_memory = true;
@@ -399,8 +431,9 @@ static bool reader_run(struct reader *reader, struct text text) {
     }
     yajl_config(handle, yajl_allow_multiple_values, 1);
     yajl_config(handle, yajl_dont_validate_strings, 1);
-    bool whole = yajl_parse(handle, (const unsigned char *)text.at, text.size) == yajl_status_ok &&
-                 yajl_complete_parse(handle) == yajl_status_ok && reader->values > 0;
+    bool whole =
+        yajl_parse(handle, (const unsigned char *)reader->text.at, reader->text.size) == yajl_status_ok &&
+        yajl_complete_parse(handle) == yajl_status_ok && reader->values > 0;
     yajl_free(handle);
     return whole;
 }
@@ -421,13 +454,11 @@ enum json_fault json_parse(struct text text, unsigned max_depth, struct arena *a
     memset(&reader, 0, offsetof(struct reader, frames));
     reader.arena = arena;
     reader.max_depth = max_depth && max_depth < DEPTH_MOST ? max_depth : DEPTH_MOST;
-    if (guard.lone_surrogate) {
-        text = halves_kept_apart(text, arena);
-        if (!text.at) {
-            return JSON_NO_MEMORY;
-        }
+    reader.text = guard.lone_surrogate ? halves_kept_apart(text, arena) : arena_text(arena, text);
+    if (!reader.text.at) {
+        return JSON_NO_MEMORY;
     }
-    bool whole = reader_run(&reader, text);
+    bool whole = reader_run(&reader);
     if (reader.no_memory) {
         return JSON_NO_MEMORY;
     }

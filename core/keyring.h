@@ -71,7 +71,9 @@ enum outcome keyring_provide(struct keyring *keyring, struct arena *arena, const
 /* The newest key of a category and period; false when the ring or the key is not cached. */
 bool keyring_cell_key(struct keyring *keyring, struct text person, int64_t generation, enum category category,
                       int16_t period, struct seal_key *key);
-/* The key that a sealed cell names by its period and serial. */
+/* The key that a sealed cell names by its period and serial. When it is not there the ring is marked, so that
+ * the next keyring_load reads it again (another worker may have added the key): load once more, then give up.
+ */
 bool keyring_sealed_key(struct keyring *keyring, struct text person, int64_t generation,
                         enum category category, struct text sealed, struct seal_key *key);
 bool keyring_transit_key(struct keyring *keyring, struct text person, int64_t generation,

@@ -59,14 +59,17 @@ struct decision {
 enum outcome decide_event(struct decision *decision, const struct event *event, const uint8_t record_hash[32],
                           enum verdict *verdict) MUST_CHECK;
 
-/* Adds the dead letter of a record that is not taken in. */
+/* Adds the dead letter of a record that is not taken in, and counts it. */
 enum outcome decide_dead_letter(struct decision *decision, struct text topic, int32_t partition,
                                 int64_t offset, int64_t timestamp_ms, const struct refusal *refusal,
                                 const uint8_t record_hash[32]) MUST_CHECK;
 
-/* What an event must find loaded. load asks in rounds, since a ref must be resolved before its shipment is
- * known and a shipment before its order; each round asks every event of the batch, loads what is new, and
- * ends when nothing is. `touch` is called for each thing; the state tells what is loaded already. */
+/* What an event must find loaded. load makes in the state whatever it was asked for, found or not, and takes
+ * a thing for loaded when the state has it; cells are asked for only once their row is loaded, so `touch`
+ * must take further cells of what is there already. load asks in rounds, since a ref must be resolved before
+ * its shipment is known and a shipment before its order; each round asks every event of the batch, loads what
+ * is new, and ends when nothing is. `touch` is called for each thing; the state tells what is loaded already.
+ */
 enum need_kind { NEED_REF, NEED_PERSON, NEED_ORDER, NEED_SHIPMENT, NEED_NOTICE };
 enum need_cell {
     NEED_NO_CELL = 0,

@@ -124,15 +124,17 @@ struct unpacker {
     struct text source;
 };
 
+/* The packed text is copied once; the texts read from it point into the copy. */
 static void unpacker_begin(struct unpacker *unpacker, struct arena *arena, struct text packed,
                            enum pack_kind kind) {
+    struct text copy = arena_text(arena, packed);
     unpacker->arena = arena;
-    unpacker->at = (const unsigned char *)packed.at;
-    unpacker->end = unpacker->at + packed.size;
-    unpacker->full = false;
+    unpacker->full = text_present(packed) && !text_present(copy);
+    unpacker->at = (const unsigned char *)copy.at;
+    unpacker->end = unpacker->at + copy.size;
     unpacker->version_count = 0;
     unpacker->source = TEXT_ABSENT;
-    unpacker->damaged = packed.size < 2 || unpacker->at[0] != PACK_FORMAT || unpacker->at[1] != kind;
+    unpacker->damaged = copy.size < 2 || unpacker->at[0] != PACK_FORMAT || unpacker->at[1] != kind;
     if (!unpacker->damaged)
         unpacker->at += 2;
 }
@@ -192,14 +194,15 @@ static size_t unpack_count(struct unpacker *unpacker) {
 }
 
 static struct text unpack_text(struct unpacker *unpacker) {
-    uint64_t size = unpack_bounded(unpacker, (uint64_t)(unpacker->end - unpacker->at));
+    uint64_t size = unpack_unsigned(unpacker);
     if (!size || unpacker->damaged)
         return TEXT_ABSENT;
-    size--;
-    struct text text = arena_text(unpacker->arena, (struct text){(const char *)unpacker->at, (size_t)size});
+    if (--size > (uint64_t)(unpacker->end - unpacker->at)) {
+        unpacker->damaged = true;
+        return TEXT_ABSENT;
+    }
+    struct text text = {(const char *)unpacker->at, (size_t)size};
     unpacker->at += size;
-    if (!text.at)
-        unpacker->full = true;
     return text;
 }
 

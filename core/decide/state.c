@@ -218,6 +218,34 @@ struct notice *state_notice(struct state *state, struct text person, struct text
     return *listed = notice;
 }
 
+/* The item of a key, or NULL when nobody made it. */
+static void *map_find(const struct map *map, struct text owner, struct text object, int64_t generation) {
+    if (!map->room)
+        return NULL;
+    return map_slot(map, key_hash(owner, object, generation), owner, object, generation)->item;
+}
+
+struct person *state_find_person(const struct state *state, struct text person, int64_t generation) {
+    return map_find(&state->person_map, person, TEXT_ABSENT, generation);
+}
+
+struct order *state_find_order(const struct state *state, struct text customer_id, struct text order_id) {
+    return map_find(&state->order_map, customer_id, order_id, 0);
+}
+
+struct shipment *state_find_shipment(const struct state *state, struct text customer_id,
+                                     struct text shipment_id) {
+    return map_find(&state->shipment_map, customer_id, shipment_id, 0);
+}
+
+struct ref_entry *state_find_ref(const struct state *state, struct text ref) {
+    return map_find(&state->ref_map, ref, TEXT_ABSENT, 0);
+}
+
+struct notice *state_find_notice(const struct state *state, struct text person, struct text notice_ref) {
+    return map_find(&state->notice_map, person, notice_ref, 0);
+}
+
 struct person *const *state_persons(const struct state *state, size_t *count) {
     *count = state->persons.count;
     return state->persons.at;

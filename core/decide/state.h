@@ -88,8 +88,9 @@ struct order {
     int64_t cancelled_us;                  /* earliest cancelled; sticky */
     LIST(struct payment) payments;         /* in version order */
     LIST(struct order_shipment) shipments; /* by shipment_id */
-    LIST(struct text)
-    product_classes; /* the winning lines' that the policy names for claim; bytewise, each once */
+    /* those of the winning lines that the policy names for claim, bytewise, each once; "" stands for the
+     * others */
+    LIST(struct text) product_classes;
     int64_t last_delivered_us;
     int64_t generation;
     struct cell claim;   /* {buyer, lines, total, currency} */
@@ -197,6 +198,15 @@ struct order *state_order(struct state *state, struct text customer_id, struct t
 struct shipment *state_shipment(struct state *state, struct text customer_id, struct text shipment_id);
 struct ref_entry *state_ref(struct state *state, struct text ref);
 struct notice *state_notice(struct state *state, struct text person, struct text notice_ref);
+
+/* The same without making: NULL when nobody has asked for it yet (load makes what it looked for, found or
+ * not). */
+struct person *state_find_person(const struct state *state, struct text person, int64_t generation);
+struct order *state_find_order(const struct state *state, struct text customer_id, struct text order_id);
+struct shipment *state_find_shipment(const struct state *state, struct text customer_id,
+                                     struct text shipment_id);
+struct ref_entry *state_find_ref(const struct state *state, struct text ref);
+struct notice *state_find_notice(const struct state *state, struct text person, struct text notice_ref);
 
 /* The generation of the person to which an instant belongs: named by the latest cut before it,
  * GENERATION_FIRST before any. The one place that chooses a generation. */

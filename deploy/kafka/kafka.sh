@@ -100,10 +100,10 @@ write_kafka_configuration() {
     } >"$DIR/secrets/kafka-server.properties"
 }
 
-# java_command HEAP_MB: sets JAVA. No performance data below /tmp, temporary files in DIR.
+# java_command HEAP_MB: sets JAVA. Temporary files stay in DIR.
 java_command() {
-    JAVA=(java "-Xmx$1m" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData -Djava.io.tmpdir="$DIR/kafka/tmp"
-        -Dlog4j2.configurationFile="$HERE/kafka/log4j2.properties" -cp "$("$HERE/install" --class-path)")
+    mapfile -t JAVA < <("$HERE/install" --java)
+    JAVA+=("-Xmx$1m" "-Djava.io.tmpdir=$DIR/kafka/tmp")
 }
 
 run_java() {

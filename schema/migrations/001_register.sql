@@ -213,6 +213,12 @@ CREATE TABLE publication (
     detail text,
     at timestamptz NOT NULL
 );
+-- Every row up to this one is published or settled otherwise, so that a start need not read the outbox from its
+-- beginning for a topic that is seldom used. Written after the mirror, never ahead of it.
+CREATE TABLE outbox_floor (only_one bool PRIMARY KEY DEFAULT true CHECK (only_one), seq bigint NOT NULL);
+-- Output ids that `producer reconcile` met in Kafka but not in the outbox of a restored register: when the consumer
+-- decides them once more, their rows are not published again.
+CREATE TABLE published_before (output_id uuid PRIMARY KEY);
 
 -- Who did what by hand.
 CREATE TABLE audit (
@@ -247,8 +253,9 @@ BEGIN
     RETURN (part + 5) * size; -- the first number that has no partition
 END $$;
 
--- Drops every partition that lies wholly below the mirror of every topic that has rows in it. The last row of each
--- topic is anchored first. Returns how many were dropped. The only thing the relay may do to the outbox.
+-- Drops every partition whose rows are all published (not above the mirror of their topic) or recorded as never to
+-- be. A row that the mirror names is anchored first: the position in Kafka names the same one or a later one that is
+-- still there. Returns how many were dropped. The only thing the relay may do to the outbox.
 CREATE FUNCTION outbox_drop_published() RETURNS int LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     size constant bigint := 1048576;
@@ -264,11 +271,12 @@ BEGIN
         WHERE i.inhparent = 'outbox'::regclass ORDER BY 3
     LOOP
         EXIT WHEN (child.part + 1) * size > (SELECT last_value FROM outbox_seq);
-        EXECUTE format('SELECT EXISTS (SELECT FROM (SELECT topic, max(seq) AS seq FROM %I GROUP BY topic) o
+        EXECUTE format('SELECT EXISTS (SELECT FROM (SELECT topic, max(seq) AS seq FROM %I r WHERE NOT EXISTS
+                            (SELECT FROM publication p WHERE p.seq = r.seq AND p.state <> ''handed_over'') GROUP BY topic) o
                         LEFT JOIN mirror m USING (topic) WHERE m.seq IS NULL OR m.seq < o.seq)', child.relname)
             INTO unpublished;
         EXIT WHEN unpublished;
-        EXECUTE format('INSERT INTO outbox_anchor SELECT DISTINCT ON (topic) topic, seq, row_id FROM %I ORDER BY topic, seq DESC
+        EXECUTE format('INSERT INTO outbox_anchor SELECT m.topic, m.seq, m.row_id FROM mirror m JOIN %I r USING (topic, seq)
                         ON CONFLICT (topic) DO UPDATE SET seq = excluded.seq, row_id = excluded.row_id
                         WHERE outbox_anchor.seq < excluded.seq', child.relname);
         EXECUTE format('DROP TABLE %I', child.relname);
@@ -293,7 +301,7 @@ GRANT EXECUTE ON FUNCTION outbox_extend() TO kr_consumer;
 
 GRANT SELECT ON outbox, outbox_anchor TO kr_producer;
 GRANT SELECT ON SEQUENCE outbox_seq TO kr_producer;
-GRANT SELECT, INSERT, UPDATE, DELETE ON mirror, publication TO kr_producer;
+GRANT SELECT, INSERT, UPDATE, DELETE ON mirror, publication, outbox_floor, published_before TO kr_producer;
 GRANT INSERT ON audit TO kr_producer;
 GRANT EXECUTE ON FUNCTION outbox_drop_published() TO kr_producer;
 

@@ -1,0 +1,86 @@
+/* Stage 1 of 7: consume, and the loop around stages 1 to 5. Before: the topics. After: decode.
+ *
+ * One worker's loop. It reaches clock, topic, register and vault through function tables only, so that
+ * tests/unit/test_consume.c drives this very code over memory and crashes it at each call. Nothing in memory is worth
+ * anything after a crash: positions, state and outputs lie in one transaction. */
+#ifndef KR_CONSUMER_CONSUME_H
+#define KR_CONSUMER_CONSUME_H
+
+#include "consumer/assignment.h"
+#include "consumer/calendar.h"
+#include "consumer/decode.h"
+#include "consumer/seal_batch.h"
+#include "consumer/seams.h"
+#include "consumer/work.h"
+#include "core/clock.h"
+
+/* What the loop is given; all of it outlives the consumer. */
+struct consume_setup {
+    const struct topic_ops *topic_ops;
+    void *topics;
+    const struct register_ops *reg_ops;
+    void *reg;
+    const struct clock_ops *clock;
+    void *clock_context;
+    struct keyring *keyring;
+    /* Opens the vault's connection when there is none; NULL when it needs none. */
+    enum outcome (*vault_open)(void *vault, struct err *err);
+    void *vault;
+    const struct policy *policy;
+    const struct ref_key *ref_key;
+    const uint8_t *digest_key; /* 32 bytes */
+    struct text owner;         /* "host/instance/worker" */
+    size_t batch_records, batch_bytes, arena_bytes;
+    int linger_ms;
+};
+
+/* A message kept until its transaction is committed, so that it can be decoded again. */
+struct batch_record {
+    struct partition *partition;
+    int64_t offset;
+    size_t size_bytes;
+    void *message;
+    struct refusal refused; /* by the database, found by bisection */
+};
+
+enum consume_away { CONSUME_REGISTER_AWAY = 1, CONSUME_VAULT_AWAY = 2, CONSUME_BROKER_AWAY = 4 };
+
+struct consumer {
+    struct consume_setup setup;
+    struct assignment assignment;
+    struct calendar calendar;
+    struct arena arena;
+    struct decoder decoder;
+    struct json_writer *writer;
+    struct sealer *sealer;
+    uint8_t lookup_key[32];
+    /* the batch in hand */
+    struct batch_record *records;
+    size_t record_count, record_bytes;
+    size_t take;     /* how many of them go into the next transaction */
+    unsigned misses; /* of guards, in a row */
+    unsigned redone; /* for serialisation failures and the like, in a row */
+    struct work work;
+    bool in_calendar; /* the work in hand is the calendar's */
+    /* how it stands */
+    bool assigned_once;
+    unsigned away;        /* enum consume_away bits */
+    char missing[120];    /* topics that do not exist; "" = none */
+    int64_t check_at_us;  /* monotonic: topics are checked again */
+    int64_t last_now_us;  /* `now` never goes back */
+    int64_t committed_us; /* monotonic time of the last commit */
+};
+
+/* RETRY when memory ran out. */
+enum outcome consumer_init(struct consumer *consumer, const struct consume_setup *setup, struct err *err) MUST_CHECK;
+void consumer_release(struct consumer *consumer);
+
+/* One turn of the loop: claims what is due, takes in what is there (waiting at most wait_ms for the first record),
+ * brings all of it through, then looks at the calendar. Whatever is away is waited out: OK. FATAL ends the process. */
+enum outcome consume_turn(struct consumer *consumer, int wait_ms, struct err *err) MUST_CHECK;
+
+/* True when everything that the group gave is read; else why not, for /readyz. */
+bool consumer_ready(const struct consumer *consumer, char *reason, size_t room);
+bool consumer_caught_up(const struct consumer *consumer);
+
+#endif

@@ -1,0 +1,57 @@
+/* Stage 3 of 7: load. Before: decode. After: decide.
+ *
+ * Fills a state with the aggregates that a batch's events touch, in rounds: a ref must be resolved before its shipment
+ * is known, a shipment before its order. One pipelined round trip a round; persons are read before what belongs to
+ * them, so that a person's revision guards all of it. Cells whose content decide reads are opened on the way. */
+#ifndef KR_CONSUMER_LOAD_H
+#define KR_CONSUMER_LOAD_H
+
+#include "consumer/seams.h"
+#include "core/keyring.h"
+
+#define PARKING_PERSON "/parking" /* whose ring seals parked events; no id may look so */
+
+/* A cell as it was loaded: whose ring sealed it, and where it lay. */
+struct loaded_cell {
+    struct cell *cell;
+    unsigned bit; /* NEED_... */
+    enum category category;
+    struct seal_place place;
+    struct text ring_person;
+    int64_t ring_generation;
+    struct loaded_cell *next; /* of the same aggregate */
+};
+
+struct load_entry;
+struct load {
+    /* given */
+    const struct register_ops *ops;
+    void *reg;
+    struct keyring *keyring;
+    const struct policy *policy;
+    const struct ref_key *ref_key;
+    struct arena *arena;
+    struct state *state;
+    int64_t now_s; /* monotonic */
+    /* made */
+    struct load_entry *entries; /* open addressing, `room` a power of two */
+    size_t room, count;
+    LIST(struct read_key) refs, persons, orders, shipments, notices; /* to be read in this round */
+    LIST(struct loaded_cell *) unopened;                             /* wanted, not opened yet */
+    bool waits;              /* the event just asked met something not loaded yet */
+    bool arena_full;         /* why RETRY was returned: take fewer records */
+    const char *park_reason; /* why POISON was returned: a stored cell cannot be opened */
+};
+
+/* OK; RETRY (arena_full tells the batch from the register or vault that is away); POISON with park_reason. */
+enum outcome load_batch(struct load *load, const struct event *const *events, size_t count, struct err *err) MUST_CHECK;
+/* Opens these cells, those open already excepted. Results as load_batch. */
+enum outcome load_open(struct load *load, struct loaded_cell *const *cells, size_t count, struct err *err) MUST_CHECK;
+/* How a cell of this aggregate was loaded; NULL when it was not stored. */
+struct loaded_cell *load_cell(struct load *load, enum need_kind kind, struct text owner, struct text object,
+                              const struct cell *cell);
+/* Where a parked event lies: owner the ref, object "topic/partition/offset". Object absent: the arena is full. */
+struct seal_place load_parked_place(struct arena *arena, struct text ref, struct text topic, int32_t partition,
+                                    int64_t offset);
+
+#endif

@@ -1,0 +1,229 @@
+/* What shipments' events and carriers' statuses do: the delivery data of a consignee, and where its parcels
+ * are. */
+#include "core/decide/cell_content.h"
+#include "core/decide/effect.h"
+
+const char *shipment_role(bool is_return) {
+    return is_return ? "consignor" : "consignee";
+}
+
+struct text shipment_consignee(const struct event *event, struct arena *arena) {
+    static const char prefix[] = "recipient:";
+    struct text recipient_id = event->as.shipment.recipient_id;
+    if (!text_present(recipient_id))
+        return event->customer_id;
+    size_t prefix_size = sizeof(prefix) - 1;
+    char *chars = arena_take(arena, prefix_size + recipient_id.size);
+    if (!chars)
+        return TEXT_ABSENT;
+    memcpy(chars, prefix, prefix_size);
+    memcpy(chars + prefix_size, recipient_id.at, recipient_id.size);
+    return (struct text){chars, prefix_size + recipient_id.size};
+}
+
+enum outcome shipment_touch(struct decision *decision, struct shipment *shipment) {
+    shipment->touched = true;
+    TRY(person_touch(decision, shipment->customer_id, GENERATION_FIRST));
+    return person_touch(decision, shipment->person, shipment->generation);
+}
+
+enum outcome shipment_keep_until(struct decision *decision, struct shipment *shipment,
+                                 const struct order *order) {
+    if (shipment->version.time_us == VERSION_NONE)
+        return OK;
+    struct clocks clocks = clocks_none();
+    clocks.at_us[CLOCK_LAST_DELIVERED] =
+        shipment->is_return ? shipment_delivered_us(shipment) : order->last_delivered_us;
+    clocks.at_us[CLOCK_RECORDED] = shipment->recorded_us;
+    if (!cell_keep_until(&shipment->delivery,
+                         policy_until(decision->policy, CATEGORY_DELIVERY, &clocks, NULL, 0)))
+        return OK;
+    return shipment_touch(decision, shipment);
+}
+
+/* ---- requested, changed ---- */
+
+/* The highest version wins whole. */
+static enum outcome shipment_take(struct decision *decision, struct shipment *shipment,
+                                  const struct event *event, struct text person) {
+    const struct policy_category *delivery = &decision->policy->categories[CATEGORY_DELIVERY];
+    struct text country = event->as.shipment.consignee.field[COUNTRY];
+    shipment->version = event->version;
+    shipment->order_id = event->as.shipment.order_id;
+    shipment->person = person;
+    shipment->is_return = event->as.shipment.is_return;
+    shipment->country = text_present(country) ? country : decision->policy->controller.country;
+    shipment->return_id = event->as.shipment.return_id;
+    shipment->carrier = event->as.shipment.carrier;
+    shipment->service = event->as.shipment.service;
+    shipment->parcels = event->as.shipment.parcels;
+    if (!delivery->present)
+        return OK;
+    json_writer_reset(decision->writer);
+    contact_write(decision->writer, &event->as.shipment.consignee, event->as.shipment.pickup_point,
+                  delivery->fields);
+    struct text content = json_writer_take(decision->writer, decision->arena);
+    if (!text_present(content))
+        return RETRY;
+    cell_write(&shipment->delivery, content);
+    return OK;
+}
+
+/* The consignee's row; a recipient is opened by any shipment to it, in that shipment's own generation. */
+static enum outcome name_consignee(struct decision *decision, const struct shipment *shipment, struct text id,
+                                   bool opens) {
+    struct person *person;
+    TRY(person_named(decision, id, shipment->first_version.time_us, &person));
+    if (!opens || person->opened)
+        return OK;
+    person->opened = true;
+    return person_touch(decision, id, person->generation);
+}
+
+/* The order that the shipment belongs to now, and the one that it has left, follow. */
+static enum outcome orders_follow(struct decision *decision, struct shipment *shipment,
+                                  struct text left_order_id) {
+    struct order *order;
+    if (text_present(left_order_id) && !text_equal(left_order_id, shipment->order_id)) {
+        order = state_order(decision->state, shipment->customer_id, left_order_id);
+        if (!order)
+            return RETRY;
+        TRY(order_drop_shipment(decision, order, shipment->shipment_id));
+    }
+    order = state_order(decision->state, shipment->customer_id, shipment->order_id);
+    if (!order)
+        return RETRY;
+    TRY(order_take_shipment(decision, order, shipment));
+    return shipment_keep_until(decision, shipment, order);
+}
+
+enum outcome shipment_requested(struct decision *decision, const struct event *event,
+                                const uint8_t record_hash[32], enum verdict *verdict) {
+    (void)record_hash, (void)verdict;
+    struct person *customer;
+    struct order *order;
+    TRY(person_named(decision, event->customer_id, event->version.time_us, &customer));
+    TRY(order_named(decision, event->customer_id, event->as.shipment.order_id, event->version.time_us,
+                    &order));
+    struct shipment *shipment =
+        state_shipment(decision->state, event->customer_id, event->as.shipment.shipment_id);
+    struct text consignee = shipment_consignee(event, decision->arena);
+    if (!shipment || !text_present(consignee))
+        return RETRY;
+    const struct version held = shipment->version;
+    const struct text left_person = shipment->person;
+    const struct text left_order_id = held.time_us == VERSION_NONE ? TEXT_ABSENT : shipment->order_id;
+    const int64_t left_generation = shipment->generation;
+    bool wins = version_compare(&event->version, &held) > 0;
+    const struct text told = wins ? disclosure_told(shipment) : TEXT_ABSENT;
+    bool changed = earliest(&shipment->recorded_us, event->version.time_us);
+
+    decision->second_facts += second_fact(&held, &event->version);
+    if (shipment->first_version.time_us == VERSION_NONE ||
+        version_compare(&event->version, &shipment->first_version) < 0) {
+        shipment->first_version = event->version;
+        changed = true;
+    }
+    TRY(name_consignee(decision, shipment, consignee, text_present(event->as.shipment.recipient_id)));
+    if (wins) {
+        TRY(shipment_take(decision, shipment, event, consignee));
+        changed = true;
+    }
+    if (!changed)
+        return OK;
+    shipment->generation =
+        state_generation_at(decision->state, shipment->person, shipment->first_version.time_us);
+    TRY(shipment_touch(decision, shipment));
+    TRY(person_touch(decision, left_person, left_generation));
+    TRY(orders_follow(decision, shipment, left_order_id));
+    return wins ? disclosure_settle(decision, event, shipment, told) : OK;
+}
+
+/* ---- cancelled ---- */
+
+/* Sticky. What is known of a shipment that only a cancel names comes from its earliest cancel. */
+enum outcome shipment_cancelled(struct decision *decision, const struct event *event,
+                                const uint8_t record_hash[32], enum verdict *verdict) {
+    (void)record_hash, (void)verdict;
+    struct person *customer;
+    int64_t time_us = event->version.time_us, before_us;
+    TRY(person_named(decision, event->customer_id, time_us, &customer));
+    struct shipment *shipment =
+        state_shipment(decision->state, event->customer_id, event->as.shipment.shipment_id);
+    if (!shipment)
+        return RETRY;
+    before_us = shipment->cancelled_us;
+    bool changed = earliest(&shipment->recorded_us, time_us);
+    changed |= earliest(&shipment->cancelled_us, time_us);
+    if (shipment->version.time_us == VERSION_NONE) {
+        bool names_order =
+            time_us == shipment->cancelled_us &&
+            (before_us != time_us || text_compare(event->as.shipment.order_id, shipment->order_id) < 0);
+        if (names_order) {
+            shipment->order_id = event->as.shipment.order_id;
+            shipment->generation = state_generation_at(decision->state, shipment->person, time_us);
+            changed = true;
+        }
+        return changed ? shipment_touch(decision, shipment) : OK;
+    }
+    if (!changed)
+        return OK;
+    TRY(shipment_touch(decision, shipment));
+    TRY(orders_follow(decision, shipment, TEXT_ABSENT));
+    return before_us == TIME_NONE ? disclosure_settle(decision, event, shipment, TEXT_ABSENT) : OK;
+}
+
+/* ---- statuses ---- */
+
+/* Enters a status where it belongs: the highest rank, then its earliest time. *changed says whether it
+ * counts. */
+static enum outcome enter_status(struct decision *decision, struct shipment *shipment,
+                                 const struct event *event, bool *changed) {
+    struct parcel_status status = {.carrier = event->sender,
+                                   .parcel = event->as.delivery.parcel,
+                                   .status = event->as.delivery.status,
+                                   .time_us = event->version.time_us};
+    size_t at = 0;
+    int order = 1;
+    for (; at < shipment->statuses.count; at++) {
+        const struct parcel_status *held = &shipment->statuses.at[at];
+        order = text_compare(held->carrier, status.carrier);
+        if (!order)
+            order = (held->parcel > status.parcel) - (held->parcel < status.parcel);
+        if (order >= 0)
+            break;
+    }
+    *changed = true;
+    if (at < shipment->statuses.count && order == 0) {
+        struct parcel_status *held = &shipment->statuses.at[at];
+        *changed =
+            status.status > held->status || (status.status == held->status && status.time_us < held->time_us);
+        if (*changed)
+            *held = status;
+        return OK;
+    }
+    if (!ARENA_PUSH(decision->arena, &shipment->statuses))
+        return RETRY;
+    struct parcel_status *list = shipment->statuses.at;
+    memmove(list + at + 1, list + at, (shipment->statuses.count - 1 - at) * sizeof(*list));
+    list[at] = status;
+    return OK;
+}
+
+enum outcome shipment_status(struct decision *decision, const struct event *event,
+                             const struct ref_entry *entry) {
+    struct shipment *shipment = state_shipment(decision->state, entry->customer_id, entry->object_id);
+    if (!shipment)
+        return RETRY;
+    assert(shipment->version.time_us !=
+           VERSION_NONE); /* a ref is known only once its shipment was disclosed */
+    int64_t delivered_us = shipment_delivered_us(shipment);
+    bool changed;
+    TRY(enter_status(decision, shipment, event, &changed));
+    if (!changed)
+        return OK;
+    TRY(shipment_touch(decision, shipment));
+    if (delivered_us == shipment_delivered_us(shipment))
+        return OK; /* not the last parcel: no clock moves */
+    return orders_follow(decision, shipment, TEXT_ABSENT);
+}

@@ -1,0 +1,163 @@
+/* What the files of decide/ share with each other and with nobody else: one effect a type of event, the rows
+ * that an effect touches, cells, and the outputs. Every function returns OK, or RETRY when the batch's arena
+ * is full: the batch is then redone smaller, so that a half-changed state harms nobody. PURE. */
+#ifndef KR_DECIDE_EFFECT_H
+#define KR_DECIDE_EFFECT_H
+
+#include "core/decide/decide.h"
+#include <assert.h>
+
+struct flat;
+
+#define TRY(call)                                                                                            \
+    do {                                                                                                     \
+        enum outcome tried = (call);                                                                         \
+        if (tried != OK)                                                                                     \
+            return tried;                                                                                    \
+    } while (0)
+
+/* *verdict is VERDICT_APPLIED on entry. */
+typedef enum outcome decide_effect(struct decision *decision, const struct event *event,
+                                   const uint8_t record_hash[32], enum verdict *verdict);
+decide_effect customer_registered, customer_changed, customer_seen, customer_closed; /* customer.c */
+decide_effect order_placed, order_changed, order_paid, order_cancelled;              /* order.c */
+decide_effect shipment_requested, shipment_cancelled;               /* delivery.c; changed = requested */
+decide_effect delivery_status, notice_acknowledged, parked_expired; /* parking.c */
+
+/* ---- merging ---- */
+
+/* Lowers or raises an instant to a fact's; true when that changed it. */
+bool earliest(int64_t *held_us, int64_t time_us);
+bool latest(int64_t *held_us, int64_t time_us);
+/* The same (source, id) with other data: a second fact. */
+bool second_fact(const struct version *held, const struct version *version);
+/* The clocks of an aggregate before any is set. */
+struct clocks clocks_none(void);
+bool category_has(const struct policy *policy, enum category category, enum policy_field field);
+
+/* ---- cells ---- */
+
+bool cell_present(const struct cell *cell);
+/* Content that decide_needs must have asked for. */
+struct text cell_content(const struct cell *cell);
+/* Each says whether it changed anything. A cell that no clock ends is not kept at all. */
+bool cell_write(struct cell *cell, struct text content);
+bool cell_keep_until(struct cell *cell, int32_t until);
+bool cell_drop(struct cell *cell);
+
+/* ---- persons: customer.c ---- */
+
+/* A fact at time_us names the person: the row of that generation, made when there was none. */
+enum outcome person_named(struct decision *decision, struct text id, int64_t time_us,
+                          struct person **person) MUST_CHECK;
+/* Its row and its guard will be written. */
+enum outcome person_touch(struct decision *decision, struct text id, int64_t generation) MUST_CHECK;
+/* An order was placed or changed: activity, and an opening. */
+enum outcome person_ordered(struct decision *decision, const struct event *event, bool opens) MUST_CHECK;
+
+/* The contact says something of the field: naming any part of the address states all of it. */
+bool contact_states(const struct contact *contact, enum contact_field field);
+/* A registered or changed states the field with a higher version than the profile has; *version is that one.
+ */
+bool contact_wins(const struct person *person, const struct event *event, enum contact_field field,
+                  struct version *version);
+
+/* ---- orders: order.c, order_cell.c ---- */
+
+enum outcome order_touch(struct decision *decision, struct order *order) MUST_CHECK;
+/* A fact that is not the order's own names it: a stub when there was none. */
+enum outcome order_named(struct decision *decision, struct text customer_id, struct text order_id,
+                         int64_t time_us, struct order **order) MUST_CHECK;
+/* What the order must know of the shipment changed: refreshes it, last_delivered and what hangs on them. */
+enum outcome order_take_shipment(struct decision *decision, struct order *order,
+                                 const struct shipment *shipment) MUST_CHECK;
+enum outcome order_drop_shipment(struct decision *decision, struct order *order,
+                                 struct text shipment_id) MUST_CHECK;
+/* Country of its outbound shipment with the smallest (earliest version, shipment_id); absent when there is
+ * none. */
+struct text order_oss_country(const struct order *order);
+
+enum order_change { ORDER_WON = 1, ORDER_PAYMENT = 2, ORDER_COUNTRY = 4 };
+/* The winning placed or changed becomes the claim. */
+enum outcome order_write_claim(struct decision *decision, struct order *order,
+                               const struct event *event) MUST_CHECK;
+/* Enters a payment where it belongs in version order; replaces (its index, or the count) is taken out first.
+ * The voucher's payments become *payments. */
+enum outcome order_enter_payment(struct decision *decision, struct order *order, const struct event *event,
+                                 size_t replaces, struct text *payments) MUST_CHECK;
+/* Brings voucher and oss up to date after `changes`; payments absent: those of the voucher as it stands. */
+enum outcome order_write_cells(struct decision *decision, struct order *order, unsigned changes,
+                               struct text payments) MUST_CHECK;
+
+/* ---- shipments: delivery.c ---- */
+
+enum outcome shipment_touch(struct decision *decision, struct shipment *shipment) MUST_CHECK;
+/* Sets the end of the delivery cell; order: whose last_delivered counts for outbound ones (a return may pass
+ * NULL). */
+enum outcome shipment_keep_until(struct decision *decision, struct shipment *shipment,
+                                 const struct order *order) MUST_CHECK;
+/* A carrier's status under a ref that is known and its own. */
+enum outcome shipment_status(struct decision *decision, const struct event *event,
+                             const struct ref_entry *entry) MUST_CHECK;
+/* "recipient:<id>", or the customer; absent when the arena is full. */
+struct text shipment_consignee(const struct event *event, struct arena *arena);
+const char *shipment_role(bool is_return);
+
+/* ---- disclosures: disclosure.c ---- */
+
+/* The unit that should be held now; false when none should. */
+bool unit_wanted(const struct shipment *shipment, struct unit *unit);
+/* Who holds it now, or NULL. */
+struct unit *unit_held(const struct shipment *shipment);
+bool unit_same(const struct unit *a, const struct unit *b);
+bool unit_same_person(const struct unit *a, const struct unit *b); /* ... of the same carrier */
+/* The carrier was told of the shipment before: its shipment_ref is known. */
+bool carrier_told(const struct shipment *shipment, struct text carrier);
+/* The delivery content that somebody holds, as last told; absent when nobody does. Taken before it changes.
+ */
+struct text disclosure_told(const struct shipment *shipment);
+/* Tells the difference between what carriers hold of the shipment and what they should. */
+enum outcome disclosure_settle(struct decision *decision, const struct event *event,
+                               struct shipment *shipment, struct text told) MUST_CHECK;
+
+/* ---- refs: parking.c; notices: notice.c ---- */
+
+/* The ref gets its meaning: what is parked under it takes effect. owner: customer of a shipment, person of a
+ * notice. */
+enum outcome ref_known(struct decision *decision, const struct ref *ref, enum ref_kind kind,
+                       struct text recipient, struct text owner, struct text object) MUST_CHECK;
+/* An answer under a ref that is known and its own. */
+enum outcome notice_answered(struct decision *decision, const struct event *event,
+                             const struct ref_entry *entry) MUST_CHECK;
+
+/* ---- outputs: output.c ---- */
+
+/* A notice about to go out; decided, answer_by and the like are filled in from the decision. */
+struct notice_plan {
+    const char *kind;  /* corrected, withdrawn, anonymize */
+    const char *cause; /* its reason, or cause; of corrected: changed */
+    int part;
+    const struct shipment *shipment;
+    const struct unit *unit;       /* its carrier, person, service, role; of anonymize any of them */
+    struct ref disclosure;         /* of corrected, withdrawn */
+    LIST(struct text) disclosures; /* all that it covers */
+    const struct flat *flat;       /* of corrected */
+    field_set fields;
+};
+/* What the outputs of one event share. */
+struct output_cause {
+    const struct event *event;
+    struct text bytes; /* event_cause: for ids and refs */
+    struct text name;  /* "source id": for the ledger */
+};
+enum outcome output_cause_of(struct decision *decision, const struct event *event,
+                             struct output_cause *cause) MUST_CHECK;
+struct ref unit_ref(const struct ref_key *ref_key, const struct shipment *shipment, const struct unit *unit);
+/* NULL when the policy no longer has it. */
+const struct policy_service *unit_service(const struct policy *policy, const struct unit *unit);
+enum outcome output_disclosure(struct decision *decision, const struct output_cause *cause,
+                               const struct shipment *shipment, const struct unit *unit) MUST_CHECK;
+/* The output, the notice's row and its ref. */
+enum outcome output_notice(struct decision *decision, const struct output_cause *cause,
+                           const struct notice_plan *plan) MUST_CHECK;
+#endif

@@ -1,0 +1,1 @@
+SELECT policy, digest, active, activated, body FROM policy WHERE active

@@ -1,0 +1,1 @@
+UPDATE policy SET active = false WHERE active

@@ -1,0 +1,2 @@
+-- :policy int4
+SELECT body FROM policy WHERE policy = :policy

@@ -1,0 +1,2 @@
+-- Whether the connection that holds the lock still lives.
+SELECT 1

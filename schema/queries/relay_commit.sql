@@ -1,0 +1,2 @@
+-- The reconciliation is one transaction.
+COMMIT

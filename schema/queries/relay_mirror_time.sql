@@ -1,0 +1,2 @@
+-- When the mirror was last written.
+SELECT max(published) FROM mirror

@@ -1,0 +1,2 @@
+-- The digest of the active policy.
+SELECT digest FROM policy WHERE active

@@ -1,0 +1,323 @@
+/* Makes events for measurements, cheaply enough not to be what is measured:
+ *
+ *   load STACK-DIR registered FIRST COUNT              COUNT customers registered
+ *   load STACK-DIR mix FIRST COUNT                     COUNT orders: placed, paid, shipment requested, two
+ * statuses load STACK-DIR paced FIRST COUNT PER-SECOND        COUNT shipments at that pace; waits for each
+ * disclosure and prints produced -> visible to read_committed, in ms
+ *
+ * Customers are B<number>, orders BO<number>, shipments BS<number>; everything follows from the number. */
+#include "core/ref.h"
+#include "core/seal.h"
+#include "core/term.h"
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define STATUS_LAG 6000 /* orders: statuses follow that far behind, so that few come before their shipment   \
+                         */
+
+static struct ref_key ref_key;
+static char event_source[] = "urn:bench";
+
+static void die(const char *what, const char *why) {
+    fprintf(stderr, "load: %s: %s\n", what, why);
+    exit(1);
+}
+
+static int64_t now_us(void) {
+    struct timespec at;
+    clock_gettime(CLOCK_REALTIME, &at);
+    return (int64_t)at.tv_sec * 1000000 + at.tv_nsec / 1000;
+}
+
+/* A client of a principal of the stack. */
+static rd_kafka_t *client(const char *stack, const char *principal, rd_kafka_type_t type,
+                          rd_kafka_conf_t *conf) {
+    char path[512], line[1024], why[256];
+    snprintf(path, sizeof path, "%s/principals/%s.conf", stack, principal);
+    FILE *file = fopen(path, "r");
+    if (!file)
+        die(path, "cannot be read");
+    while (fgets(line, sizeof line, file)) {
+        char *equals = strchr(line, '=');
+        if (line[0] == '#' || !equals)
+            continue;
+        *equals = 0;
+        equals[1 + strcspn(equals + 1, "\r\n")] = 0;
+        if (rd_kafka_conf_set(conf, line, equals + 1, why, sizeof why) != RD_KAFKA_CONF_OK)
+            die(line, why);
+    }
+    fclose(file);
+    rd_kafka_t *rk = rd_kafka_new(type, conf, why, sizeof why);
+    if (!rk)
+        die(principal, why);
+    return rk;
+}
+
+static rd_kafka_t *writer(const char *stack, const char *principal) {
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "linger.ms", "2", NULL, 0);
+    rd_kafka_conf_set(conf, "queue.buffering.max.messages", "500000", NULL, 0);
+    rd_kafka_conf_set(conf, "compression.codec", "lz4", NULL, 0);
+    return client(stack, principal, RD_KAFKA_PRODUCER, conf);
+}
+
+static void send_event(rd_kafka_t *rk, const char *topic, const char *key, const char *type,
+                       const char *data) {
+    char id[64], time[28];
+    static unsigned long serial;
+    snprintf(id, sizeof id, "%s-%lu-%ld", key, serial++, (long)(now_us() % 1000000));
+    instant_write(now_us(), time);
+    rd_kafka_resp_err_t error;
+    for (;;) {
+        error = rd_kafka_producev(
+            rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_KEY(key, strlen(key)),
+            RD_KAFKA_V_VALUE((void *)data, strlen(data)), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+            RD_KAFKA_V_HEADER("ce_specversion", "1.0", 3), RD_KAFKA_V_HEADER("ce_id", id, -1),
+            RD_KAFKA_V_HEADER("ce_source", event_source, -1), RD_KAFKA_V_HEADER("ce_type", type, -1),
+            RD_KAFKA_V_HEADER("ce_time", time, -1), RD_KAFKA_V_HEADER("content-type", "application/json", -1),
+            RD_KAFKA_V_END);
+        if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+            break;
+        rd_kafka_poll(rk, 20);
+    }
+    if (error)
+        die(topic, rd_kafka_err2str(error));
+    rd_kafka_poll(rk, 0);
+}
+
+/* Invented, from the number. */
+static void contact(char *buffer, size_t size, long number) {
+    static const char *const first[] = {"Aino", "Eetu", "Venla", "Åsa", "Björn", "Väinö", "Saga", "Onni"};
+    static const char *const last[] = {"Virtanen", "Lindström", "Mäkinen", "Öhman",
+                                       "Korhonen", "Nieminen",  "Sjöberg"};
+    snprintf(
+        buffer, size,
+        "{\"first_name\":\"%s\",\"last_name\":\"%s\",\"street\":\"Hämeenkatu %ld\",\"postcode\":\"%05ld\","
+        "\"city\":\"Tampere\",\"country\":\"FI\",\"phone\":\"+3584%08ld\",\"email\":\"b%ld@example.fi\"}",
+        first[number % 8], last[number % 7], number % 200 + 1, number % 99999, number % 100000000, number);
+}
+
+static void registered(rd_kafka_t *shop, long number) {
+    char key[32], who[512], data[1024];
+    snprintf(key, sizeof key, "B%08ld", number);
+    contact(who, sizeof who, number);
+    snprintf(
+        data, sizeof data,
+        "{\"customer_id\":\"%s\",\"kind\":\"account\",\"contact\":%s,\"notice\":{\"id\":\"n1\",\"sha256\":"
+        "\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\",\"language\":\"fi\"}}",
+        key, who);
+    send_event(shop, "shop.customer.v1", key, "shop.customer.registered.v1", data);
+}
+
+static void ordered(rd_kafka_t *shop, long number) {
+    char key[32], data[1024];
+    long total = 1990 + number % 9000;
+    snprintf(key, sizeof key, "B%08ld", number);
+    snprintf(data, sizeof data,
+             "{\"order_id\":\"BO%08ld\",\"customer_id\":\"%s\",\"guest\":false,\"currency\":\"EUR\","
+             "\"total\":%ld,\"lines\":"
+             "[{\"sku\":\"S-%ld\",\"name\":\"Saippua\",\"quantity\":1,\"price\":1990},"
+             "{\"sku\":\"T-%ld\",\"name\":\"Tuoksu\",\"quantity\":1,\"price\":%ld}]}",
+             number, key, total, number % 400, number % 90, total - 1990);
+    send_event(shop, "shop.order.v1", key, "shop.order.placed.v1", data);
+    snprintf(data, sizeof data,
+             "{\"order_id\":\"BO%08ld\",\"customer_id\":\"%s\",\"amount\":%ld,\"currency\":\"EUR\"}", number,
+             key, total);
+    send_event(shop, "shop.order.v1", key, "shop.order.paid.v1", data);
+}
+
+static bool to_posti(long number) {
+    return number % 2;
+}
+
+static void shipped(rd_kafka_t *shop, long number) {
+    char key[32], who[512], data[1024];
+    snprintf(key, sizeof key, "B%08ld", number);
+    contact(who, sizeof who, number);
+    snprintf(data, sizeof data,
+             "{\"shipment_id\":\"BS%08ld\",\"order_id\":\"BO%08ld\",\"customer_id\":\"%s\",\"consignee\":%s,"
+             "\"direction\":\"outbound\",\"carrier\":\"%s\",\"service\":\"%s\",\"parcels\":1}",
+             number, number, key, who, to_posti(number) ? "posti" : "matkahuolto",
+             to_posti(number) ? "2104" : "home");
+    send_event(shop, "shop.shipment.v1", key, "shop.shipment.requested.v1", data);
+}
+
+static struct ref shipment_ref(long number) {
+    char customer[32], shipment[32];
+    snprintf(customer, sizeof customer, "B%08ld", number);
+    snprintf(shipment, sizeof shipment, "BS%08ld", number);
+    return ref_shipment(&ref_key, text_of(to_posti(number) ? "posti" : "matkahuolto"), text_of(customer),
+                        text_of(shipment));
+}
+
+static void statuses(rd_kafka_t *carrier, long number) {
+    static const char *const status[] = {"in_transit", "delivered"};
+    struct ref ref = shipment_ref(number);
+    char data[256];
+    for (int i = 0; i < 2; i++) {
+        snprintf(data, sizeof data, "{\"shipment_ref\":\"%s\",\"status\":\"%s\"}", ref.chars, status[i]);
+        send_event(carrier, to_posti(number) ? "carrier.posti.v1" : "carrier.matkahuolto.v1", ref.chars,
+                   "carrier.delivery.status.v1", data);
+    }
+}
+
+static void flush(rd_kafka_t *rk) {
+    if (rd_kafka_flush(rk, 60000))
+        die("flush", "not everything was delivered");
+    rd_kafka_destroy(rk);
+}
+
+static void mix(const char *stack, long first, long count) {
+    rd_kafka_t *shop = writer(stack, "shop");
+    rd_kafka_t *carriers[2] = {writer(stack, "carrier-matkahuolto"), writer(stack, "carrier-posti")};
+    for (long i = first; i < first + count + STATUS_LAG; i++) {
+        if (i < first + count) {
+            ordered(shop, i);
+            shipped(shop, i);
+        }
+        if (i - STATUS_LAG >= first)
+            statuses(carriers[to_posti(i - STATUS_LAG)], i - STATUS_LAG);
+    }
+    flush(shop);
+    flush(carriers[0]);
+    flush(carriers[1]);
+}
+
+/* ---- paced: the time from produced to visible ---- */
+
+struct waiting {
+    char ref[REF_CHARS];
+    int64_t sent_us, seen_us;
+};
+
+static int by_ref(const void *a, const void *b) {
+    return memcmp(((const struct waiting *)a)->ref, ((const struct waiting *)b)->ref, REF_CHARS);
+}
+static int by_number(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static rd_kafka_t *reader(const char *stack, const char *carrier) {
+    char principal[64], group[64], topic[64];
+    snprintf(principal, sizeof principal, "carrier-%s", carrier);
+    snprintf(group, sizeof group, "carrier-%s-bench-%ld", carrier, (long)now_us());
+    snprintf(topic, sizeof topic, "disclosure.%s.v1", carrier);
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "group.id", group, NULL, 0);
+    rd_kafka_conf_set(conf, "fetch.wait.max.ms", "50", NULL, 0);
+    rd_kafka_t *rk = client(stack, principal, RD_KAFKA_CONSUMER, conf);
+    rd_kafka_poll_set_consumer(rk);
+    rd_kafka_topic_partition_list_t *places = rd_kafka_topic_partition_list_new(8);
+    const struct rd_kafka_metadata *metadata;
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(rk, topic, NULL);
+    if (rd_kafka_metadata(rk, 0, handle, &metadata, 10000) || metadata->topic_cnt != 1)
+        die(topic, "no metadata");
+    for (int i = 0; i < metadata->topics[0].partition_cnt; i++) {
+        int64_t low, high;
+        if (rd_kafka_query_watermark_offsets(rk, topic, i, &low, &high, 10000))
+            die(topic, "no watermarks");
+        rd_kafka_topic_partition_list_add(places, topic, i)->offset = high;
+    }
+    rd_kafka_metadata_destroy(metadata);
+    rd_kafka_topic_destroy(handle);
+    if (rd_kafka_assign(rk, places))
+        die(topic, "not assigned");
+    rd_kafka_topic_partition_list_destroy(places);
+    return rk;
+}
+
+/* Takes what is there; counts what was waited for. */
+static long look(rd_kafka_t *rk, struct waiting *sorted, long count, int timeout_ms) {
+    long seen = 0;
+    rd_kafka_message_t *message;
+    while ((message = rd_kafka_consumer_poll(rk, timeout_ms))) {
+        int64_t at = now_us();
+        const char *found =
+            message->err ? NULL : memmem(message->payload, message->len, "\"shipment_ref\":\"", 16);
+        if (found) {
+            struct waiting key;
+            memcpy(key.ref, found + 16, REF_CHARS);
+            struct waiting *one = bsearch(&key, sorted, (size_t)count, sizeof *sorted, by_ref);
+            if (one && !one->seen_us) {
+                one->seen_us = at;
+                seen++;
+            }
+        }
+        rd_kafka_message_destroy(message);
+        timeout_ms = 0;
+    }
+    return seen;
+}
+
+static void print_percentiles(const struct waiting *waiting, long count) {
+    double *ms = malloc(sizeof *ms * (size_t)count);
+    long seen = 0;
+    for (long i = 0; i < count; i++)
+        if (waiting[i].seen_us)
+            ms[seen++] = (double)(waiting[i].seen_us - waiting[i].sent_us) / 1000;
+    if (!seen)
+        die("paced", "nothing was seen");
+    qsort(ms, (size_t)seen, sizeof *ms, by_number);
+    printf("{\"sent\":%ld,\"seen\":%ld,\"p50_ms\":%.1f,\"p99_ms\":%.1f,\"max_ms\":%.1f}\n", count, seen,
+           ms[seen / 2], ms[seen * 99 / 100], ms[seen - 1]);
+    free(ms);
+}
+
+static void paced(const char *stack, long first, long count, long per_second) {
+    rd_kafka_t *shop = writer(stack, "shop");
+    rd_kafka_t *inbox[2] = {reader(stack, "matkahuolto"), reader(stack, "posti")};
+    struct waiting *sorted = calloc((size_t)count, sizeof *sorted);
+    for (long i = 0; i < count; i++)
+        memcpy(sorted[i].ref, shipment_ref(first + i).chars, REF_CHARS);
+    qsort(sorted, (size_t)count, sizeof *sorted, by_ref);
+    int64_t begun = now_us();
+    long seen = 0;
+    for (long i = 0; i < count; i++) {
+        while (now_us() < begun + i * 1000000 / per_second) {
+            seen += look(inbox[0], sorted, count, 0) + look(inbox[1], sorted, count, 0);
+            struct timespec nap = {.tv_nsec = 300000};
+            nanosleep(&nap, NULL);
+        }
+        struct waiting key;
+        memcpy(key.ref, shipment_ref(first + i).chars, REF_CHARS);
+        ((struct waiting *)bsearch(&key, sorted, (size_t)count, sizeof *sorted, by_ref))->sent_us = now_us();
+        shipped(shop, first + i);
+    }
+    int64_t deadline = now_us() + 20000000;
+    while (seen < count && now_us() < deadline)
+        seen += look(inbox[0], sorted, count, 1) + look(inbox[1], sorted, count, 1);
+    print_percentiles(sorted, count);
+    free(sorted);
+    flush(shop);
+    for (int i = 0; i < 2; i++) {
+        rd_kafka_consumer_close(inbox[i]);
+        rd_kafka_destroy(inbox[i]);
+    }
+}
+
+int main(int argc, char **argv) {
+    struct err err;
+    char path[512];
+    if (argc < 5)
+        die("usage", "load STACK-DIR registered|mix|paced FIRST COUNT [PER-SECOND]");
+    snprintf(path, sizeof path, "%s/secrets/ref", argv[1]);
+    if (seal_start(&err) != OK || secret_read(path, ref_key.bytes, &err) != OK)
+        die(path, "no ref key");
+    long first = strtol(argv[3], NULL, 10), count = strtol(argv[4], NULL, 10);
+    if (strcmp(argv[2], "registered") == 0) {
+        rd_kafka_t *shop = writer(argv[1], "shop");
+        for (long i = first; i < first + count; i++)
+            registered(shop, i);
+        flush(shop);
+    } else if (strcmp(argv[2], "mix") == 0) {
+        mix(argv[1], first, count);
+    } else if (strcmp(argv[2], "paced") == 0 && argc == 6) {
+        paced(argv[1], first, count, strtol(argv[5], NULL, 10));
+    } else {
+        die("usage", "no such mode");
+    }
+    return 0;
+}
