@@ -6,6 +6,7 @@
 #include "core/killpoint.h"
 #include "core/log.h"
 #include "core/metrics.h"
+#include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -552,7 +553,7 @@ static void pause_before_redo(const struct consumer *consumer, unsigned tries) {
 
 static enum outcome settle_retry(struct consumer *consumer, struct err *err) {
     const struct consume_setup *setup = &consumer->setup;
-    if (consumer->work.load.arena_full)
+    if (consumer->work.load.arena_full || (err->code == ENOMEM && !err->sqlstate[0]))
         return bisect(consumer) ? OK : settle_single(consumer, "54000", NULL, err);
     bool is_open = setup->reg_ops->is_open(setup->reg);
     if (is_open && consumer->work.write.guard_missed && consumer->misses < MISSES_MAX) {

@@ -190,7 +190,8 @@ static enum outcome seal_cells(struct sealing *sealing, struct err *err) {
         if (!keyring_transit_key(keyring, output->at->person, output->at->generation, output->at->category, &key))
             return no_key(err);
         struct seal_place place = {"outbox", "body", output->at->person,
-                                   {(const char *)output->row_id, sizeof output->row_id}, -1};
+                                   {(const char *)output->row_id, sizeof output->row_id},
+                                   output->at->generation};
         output->body = seal_cell(sealing->how->sealer, &key, &place, output->at->body, sealing->arena);
         if (!text_present(output->body))
             return full(sealing, err);

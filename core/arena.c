@@ -62,6 +62,10 @@ static struct arena_chunk *chunk_next(struct arena *arena, size_t size_bytes) {
         want_bytes = size_bytes;
     }
     if (arena->held_bytes + want_bytes > arena->limit_bytes) {
+        if (!arena->used_bytes) {
+            link = &arena->first; /* the current one is empty too */
+            arena->current = NULL;
+        }
         chunks_free(arena, *link);
         *link = NULL;
         size_t left_bytes = arena->limit_bytes - arena->held_bytes;

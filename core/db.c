@@ -14,6 +14,7 @@
 #include "core/db.h"
 
 #include "core/db_params.h"
+#include "core/db_tape.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -55,6 +56,7 @@ struct db {
     uint64_t segment;            /* rises with each SYNC sent */
     enum outcome segment_failed; /* of the segment being read */
     struct err segment_err;
+    struct db_tape *tape; /* NULL but in benchmarks */
 };
 
 /* Ours first: what the connection string says wins. The server notices a client that vanished as the client
@@ -249,6 +251,7 @@ enum outcome db_open(struct db **opened, const char *conninfo, const char *appli
         outcome = err_gone(db, err);
         goto out;
     }
+    db->tape = db_tape_new(PQuser(db->connection), PQdb(db->connection));
     *opened = db;
     db = NULL;
 out:
@@ -261,6 +264,7 @@ void db_close(struct db *db) {
         return;
     }
     PQfinish(db->connection);
+    db_tape_free(db->tape);
     for (size_t i = 0; i < db->prepared_count; i++) {
         free(db->prepared[i].types);
     }
@@ -365,6 +369,7 @@ enum outcome db_send(struct db *db, const struct query *query, struct db_params 
                     (struct entry){.kind = ENTRY_QUERY, .commit = strncmp(query->sql, "COMMIT", 6) == 0})) {
         return err_gone(db, err);
     }
+    db_tape_send(db->tape, query, params);
     return OK;
 }
 
@@ -394,6 +399,7 @@ enum outcome db_sync(struct db *db, struct err *err) {
         !entry_push(db, (struct entry){.kind = ENTRY_SYNC})) {
         return err_gone(db, err);
     }
+    db_tape_sync(db->tape);
     db->syncs++;
     db->segment++;
     /* A connection that breaks here may have answered before: db_next tells. */
@@ -485,6 +491,10 @@ static enum outcome entry_read(struct db *db, PGresult **result, struct err *err
     return outcome;
 }
 
+static int64_t db_rows_or_affected(const struct db_result *result) {
+    return db_rows(result) ? (int64_t)db_rows(result) : db_affected(result);
+}
+
 enum outcome db_next(struct db *db, struct db_result **result, struct err *err) {
     PGresult *received = NULL;
     enum entry_kind kind;
@@ -499,7 +509,8 @@ enum outcome db_next(struct db *db, struct db_result **result, struct err *err) 
         PQclear(received);
         outcome = entry_read(db, &received, err);
     } while (kind != ENTRY_QUERY);
-    if (db->head < db->tail && db->entries[db->head].kind == ENTRY_SYNC) {
+    bool last = db->head < db->tail && db->entries[db->head].kind == ENTRY_SYNC;
+    if (last) {
         PGresult *sync = NULL;
         struct err sync_err;
         enum outcome committed = entry_read(db, &sync, &sync_err);
@@ -516,6 +527,7 @@ enum outcome db_next(struct db *db, struct db_result **result, struct err *err) 
         received = NULL;
     }
     *result = (struct db_result *)received;
+    db_tape_next(db->tape, outcome == OK ? db_rows_or_affected(*result) : -1, last);
     return outcome;
 }
 
@@ -566,7 +578,12 @@ enum outcome db_run_script(struct db *db, const char *sql, struct err *err) {
 void db_abandon(struct db *db) {
     static const struct query rollback = {.name = "rollback", .sql = "ROLLBACK"};
     struct err ignored;
-    if (db->head < db->tail && db->entries[db->tail - 1].kind != ENTRY_SYNC) {
+    struct db_tape *tape = db->tape;
+    db_tape_abandon(tape);
+    db->tape = NULL; /* what follows is part of it */
+    if (!db->broken && db->head < db->tail && db->entries[db->tail - 1].kind != ENTRY_SYNC) {
+        /* Without BEGIN the sync alone would commit what is queued. */
+        (void)!db_send(db, &rollback, NULL, &ignored);
         (void)!db_sync(db, &ignored);
     }
     while (!db->broken && db->head < db->tail) {
@@ -578,4 +595,5 @@ void db_abandon(struct db *db) {
         db_run(db, &rollback, NULL, NULL, &ignored) != OK) {
         db->broken = true;
     }
+    db->tape = tape;
 }

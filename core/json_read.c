@@ -87,8 +87,12 @@ bool utf8_valid(struct text text) {
 }
 
 size_t utf8_length(struct text text) {
-    size_t length = 0;
-    for (size_t i = 0; i < text.size; i++) {
+    size_t i = 0;
+    while (text.size - i >= 8 && !NOT_ASCII(eight_bytes((const unsigned char *)text.at + i))) {
+        i += 8;
+    }
+    size_t length = i;
+    for (; i < text.size; i++) {
         length += ((unsigned char)text.at[i] & 0xc0) != 0x80;
     }
     return length;

@@ -42,6 +42,7 @@ struct keyring {
     int cache_seconds;
     int64_t now_s;
     uint64_t turn, created;
+    struct ring_random random;
 };
 
 _Static_assert(crypto_shorthash_BYTES == sizeof(uint64_t), "a slot's hash");
@@ -73,7 +74,7 @@ static struct ring *ring_new(uint64_t hash, struct text person, int64_t generati
 }
 
 /* The copy that keys are added to; a ring that is not there yet gets its key id now. */
-static struct ring *ring_copy(const struct ring *ring) {
+static struct ring *ring_copy(const struct ring *ring, struct ring_random *random) {
     struct ring *copy = ring_new(ring->hash, ring_person(ring), ring->generation);
     if (!copy || !ring_keys_copy(&ring->cells, &copy->cells) ||
         !ring_keys_copy(&ring->transit, &copy->transit)) {
@@ -83,7 +84,7 @@ static struct ring *ring_copy(const struct ring *ring) {
     copy->version = ring->version;
     memcpy(copy->key_id, ring->key_id, KEY_ID_BYTES);
     if (!copy->version) {
-        randombytes_buf(copy->key_id, KEY_ID_BYTES);
+        ring_random_take(random, copy->key_id, KEY_ID_BYTES);
     }
     return copy;
 }
@@ -327,16 +328,17 @@ static enum outcome copies_make(struct keyring *keyring, const struct key_want *
             continue;
         }
         if (!copy) {
-            ring->next = copy = ring_copy(ring);
+            ring->next = copy = ring_copy(ring, &keyring->random);
             if (!copy) {
                 return no_memory(err);
             }
             pending->at[pending->count++] = ring;
         }
-        bool added = want->transit ? ring_keys_add(&copy->transit, want->category, 0)
-                                   : ring_keys_add(&copy->cells, want->category, want->period);
+        bool added = want->transit
+                         ? ring_keys_add(&copy->transit, want->category, 0, &keyring->random)
+                         : ring_keys_add(&copy->cells, want->category, want->period, &keyring->random);
         if (added && !copy->version && !ring_keys_newest(&copy->transit, want->category, 0)) {
-            added = ring_keys_add(&copy->transit, want->category, 0);
+            added = ring_keys_add(&copy->transit, want->category, 0, &keyring->random);
         }
         if (!added) {
             return no_memory(err);
@@ -363,10 +365,10 @@ static enum outcome copies_write(struct keyring *keyring, struct arena *arena, c
         rows[i] = (struct ring_row){
             .person = ring_person(copy), .generation = copy->generation, .version = copy->version};
         memcpy(rows[i].key_id, copy->key_id, KEY_ID_BYTES);
-        rows[i].blob =
-            ring_wrap(keyring->cells_key, RING_CELLS, keyring->vault_id, &rows[i], &copy->cells, arena);
-        rows[i].transit =
-            ring_wrap(keyring->transit_key, RING_TRANSIT, keyring->vault_id, &rows[i], &copy->transit, arena);
+        rows[i].blob = ring_wrap(keyring->cells_key, RING_CELLS, keyring->vault_id, &rows[i], &copy->cells,
+                                 &keyring->random, arena);
+        rows[i].transit = ring_wrap(keyring->transit_key, RING_TRANSIT, keyring->vault_id, &rows[i],
+                                    &copy->transit, &keyring->random, arena);
         if (!rows[i].blob.at || !rows[i].transit.at) {
             return no_memory(err);
         }

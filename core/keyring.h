@@ -39,7 +39,8 @@ struct vault_ops {
     enum outcome (*fetch)(void *vault, struct arena *arena, struct ring_row *rows, size_t count,
                           struct err *err);
     /* Creates rows with version 0 (as version 1) and replaces the others where the stored version is still
-     * `version` (then version + 1); adds lookups. done[i] tells which took effect. All commit together. */
+     * `version` (then version + 1); adds lookups. Rows come sorted by (person, generation), each once.
+     * done[i] tells which took effect. All commit together. */
     enum outcome (*put)(void *vault, struct arena *arena, const struct ring_row *rows, size_t count,
                         bool *done, const struct lookup_row *lookups, size_t lookup_count, struct err *err);
 };
@@ -88,7 +89,9 @@ uint64_t keyring_created(const struct keyring *keyring);
 bool transit_open(const uint8_t kek[32], const char *vault_id, const struct ring_row *row,
                   enum category category, struct seal_key *key);
 
-/* Keyed hashes of e-mail (NFC, trimmed, lower-cased) and phone (E.164). key: derived from the digest key. */
+/* The key of lookups, made of the digest key. */
+void lookup_key_derive(const uint8_t digest_key[32], uint8_t key[32]);
+/* Keyed hashes of e-mail (NFC, trimmed, lower-cased) and phone (E.164). key: lookup_key_derive. */
 void lookup_hash_email(const uint8_t key[32], struct text email, struct arena *arena, uint8_t hash[32]);
 void lookup_hash_phone(const uint8_t key[32], struct text phone, uint8_t hash[32]);
 

@@ -4,10 +4,15 @@
 #include <stdio.h>
 
 #ifdef KR_KILL_POINTS
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SOON_NS 2000000 /* a Kafka transaction's end takes several milliseconds */
 
 /* Whether `wanted`, "label" or "label:nth", names this passage; counts the passages. */
 static bool reached(const char *wanted, const char *label, _Atomic long *passages) {
@@ -20,12 +25,36 @@ static bool reached(const char *wanted, const char *label, _Atomic long *passage
     return atomic_fetch_add(passages, 1) + 1 == nth;
 }
 
-void kill_point(const char *label) {
+/* The signal that is due at this passage of the label, or 0. */
+static int due(const char *label) {
     static _Atomic long kills, stops;
     if (reached(getenv("KUNDREGISTER_KILL_AT"), label, &kills))
-        raise(SIGKILL);
-    if (reached(getenv("KUNDREGISTER_STOP_AT"), label, &stops))
-        raise(SIGSTOP);
+        return SIGKILL;
+    return reached(getenv("KUNDREGISTER_STOP_AT"), label, &stops) ? SIGSTOP : 0;
+}
+
+void kill_point(const char *label) {
+    int number = due(label);
+    if (number)
+        raise(number);
+}
+
+static void *strike(void *number) {
+    const struct timespec soon = {.tv_sec = 0, .tv_nsec = SOON_NS};
+    nanosleep(&soon, NULL);
+    kill(getpid(), *(int *)number);
+    return NULL;
+}
+
+void kill_point_soon(const char *label) {
+    static int number;
+    pthread_t thread;
+    int now = due(label);
+    if (!now)
+        return;
+    number = now;
+    if (pthread_create(&thread, NULL, strike, &number) == 0)
+        pthread_detach(thread);
 }
 
 bool kill_point_planted(const char *name) {

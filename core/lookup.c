@@ -8,6 +8,10 @@
 
 #define LOOKUP_BYTES 1024 /* an address is at most 254 characters; a longer text is hashed as it stands */
 
+void lookup_key_derive(const uint8_t digest_key[32], uint8_t key[32]) {
+    digest_keyed(digest_key, TEXT("kundregister lookup key"), key, 32);
+}
+
 /* The kind goes in front: a phone number that is somebody's e-mail is another hash. */
 static void lookup_hash(const uint8_t key[32], const char *kind, struct text value, uint8_t hash[32]) {
     char bytes[LOOKUP_BYTES];

@@ -9,12 +9,17 @@
 /* Every code point below U+0300 is its own NFC and combines with none of them (UAX 15, quick check): ASCII
  * and Latin, whose lead bytes lie below 0xcc. */
 static bool nfc_already(struct text text) {
-    unsigned char highest = 0;
-    for (size_t i = 0; i < text.size; i++) {
-        unsigned char c = (unsigned char)text.at[i];
-        highest = c > highest ? c : highest;
+    size_t i = 0;
+    for (uint64_t eight; i + sizeof(eight) <= text.size; i += sizeof(eight)) {
+        memcpy(&eight, text.at + i, sizeof(eight));
+        if (eight & UINT64_C(0x8080808080808080)) {
+            break; /* not ASCII alone: byte by byte from here */
+        }
     }
-    return highest < 0xcc;
+    while (i < text.size && (unsigned char)text.at[i] < 0xcc) {
+        i++;
+    }
+    return i == text.size;
 }
 
 struct text nfc_text(struct arena *arena, struct text text) {

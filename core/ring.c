@@ -27,6 +27,18 @@ void ring_derive(const uint8_t kek[32], enum ring_label label, uint8_t key[32]) 
     digest_keyed(kek, text_of(labels[label]), key, 32);
 }
 
+void ring_random_take(struct ring_random *random, void *to, size_t size_bytes) {
+    assert(size_bytes <= sizeof(random->bytes));
+    if (random->left < size_bytes) {
+        randombytes_buf(random->bytes, sizeof(random->bytes));
+        random->left = sizeof(random->bytes);
+    }
+    uint8_t *from = random->bytes + sizeof(random->bytes) - random->left;
+    memcpy(to, from, size_bytes);
+    sodium_memzero(from, size_bytes);
+    random->left -= size_bytes;
+}
+
 /* ---- keys in memory ---- */
 
 void ring_keys_release(struct ring_keys *keys) {
@@ -50,7 +62,8 @@ bool ring_keys_copy(const struct ring_keys *from, struct ring_keys *to) {
     return true;
 }
 
-bool ring_keys_add(struct ring_keys *keys, enum category category, int16_t period) {
+bool ring_keys_add(struct ring_keys *keys, enum category category, int16_t period,
+                   struct ring_random *random) {
     /* Not realloc: it would leave keys behind unwiped. */
     struct ring_key *larger =
         keys->next_serial < UINT16_MAX ? calloc((size_t)keys->count + 1, sizeof(*larger)) : NULL;
@@ -67,7 +80,7 @@ bool ring_keys_add(struct ring_keys *keys, enum category category, int16_t perio
     added->category = (uint8_t)category;
     added->period = period;
     added->serial = keys->next_serial++;
-    randombytes_buf(added->key, sizeof(added->key));
+    ring_random_take(random, added->key, sizeof(added->key));
     return true;
 }
 
@@ -127,14 +140,15 @@ static size_t place_write(uint8_t at[PLACE_BYTES], enum ring_label label, const 
 }
 
 struct text ring_wrap(const uint8_t key[32], enum ring_label label, const char *vault_id,
-                      const struct ring_row *row, const struct ring_keys *keys, struct arena *arena) {
+                      const struct ring_row *row, const struct ring_keys *keys, struct ring_random *random,
+                      struct arena *arena) {
     size_t body_bytes = KEYS_HEAD_BYTES + (size_t)keys->count * ENTRY_BYTES;
     uint8_t *blob = arena_take(arena, HEAD_BYTES + body_bytes + TAG_BYTES);
     if (!blob) {
         return TEXT_ABSENT;
     }
     blob[0] = RING_FORMAT;
-    randombytes_buf(blob + 1, NONCE_BYTES);
+    ring_random_take(random, blob + 1, NONCE_BYTES);
     uint8_t *body = blob + HEAD_BYTES, *at = body;
     write_16(at, keys->next_serial);
     write_16(at + 2, keys->count);

@@ -23,13 +23,22 @@ struct ring_keys {
     uint16_t next_serial; /* never given twice, not even after a key was destroyed */
 };
 
+/* Random bytes drawn in bulk (a system call a key would cost more than the rest of a ring), wiped as they are
+ * taken. */
+struct ring_random {
+    uint8_t bytes[4096];
+    size_t left;
+};
+void ring_random_take(struct ring_random *random, void *to, size_t size_bytes);
+
 enum ring_label { RING_CELLS, RING_TRANSIT, RING_CHECK, RING_LABELS };
 
 /* The wrapping key of a label. Wipe it. */
 void ring_derive(const uint8_t kek[32], enum ring_label label, uint8_t key[32]);
 /* The blob in the arena; absent when the arena is full. */
 struct text ring_wrap(const uint8_t key[32], enum ring_label label, const char *vault_id,
-                      const struct ring_row *row, const struct ring_keys *keys, struct arena *arena);
+                      const struct ring_row *row, const struct ring_keys *keys, struct ring_random *random,
+                      struct arena *arena);
 /* False when it does not open (damaged, moved, other key-encryption key) or memory ran out; keys are the
  * heap's. */
 bool ring_unwrap(const uint8_t key[32], enum ring_label label, const char *vault_id,
@@ -37,7 +46,8 @@ bool ring_unwrap(const uint8_t key[32], enum ring_label label, const char *vault
 void ring_keys_release(struct ring_keys *keys);
 bool ring_keys_copy(const struct ring_keys *from, struct ring_keys *to);
 /* Adds a random key; false when memory or serials ran out. */
-bool ring_keys_add(struct ring_keys *keys, enum category category, int16_t period);
+bool ring_keys_add(struct ring_keys *keys, enum category category, int16_t period,
+                   struct ring_random *random);
 /* The newest of a category and period, or NULL. */
 const struct ring_key *ring_keys_newest(const struct ring_keys *keys, enum category category, int16_t period);
 const struct ring_key *ring_keys_serial(const struct ring_keys *keys, enum category category, int16_t period,

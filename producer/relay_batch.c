@@ -10,6 +10,7 @@
 #define FATES_MAX 1024
 #define BACKOFF_FIRST_US 1000000
 #define BACKOFF_MOST_US 30000000
+#define PORTION_ROWS 1000
 #define STALE_TRIES 40
 #define STALE_WAIT_US 50000
 
@@ -128,17 +129,13 @@ static enum outcome unseal(struct relay *relay, struct relay_row **rows, size_t 
     }
 }
 
-/* Rows, then the position of each topic among them. */
-static enum outcome send_all(struct relay *relay, struct relay_row **rows, size_t count, size_t *sent, struct err *err) {
-    enum outcome outcome;
-    for (size_t i = 0; i < relay->topic_count; i++)
-        relay->topics[i].sending_count = 0;
+static enum outcome send_rows(struct relay *relay, struct relay_row **rows, size_t count, size_t *sent, struct err *err) {
     relay->reaching = AWAY_BROKER;
     for (size_t i = 0; i < count; i++) {
         if (rows[i]->fate != FATE_PUBLISH)
             continue;
         struct relay_topic *topic = relay_topic(relay, rows[i]->topic);
-        outcome = relay->publish_ops->send(relay->publish, rows[i], err);
+        enum outcome outcome = relay->publish_ops->send(relay->publish, rows[i], err);
         if (outcome != OK)
             return outcome;
         topic->sending_seq = rows[i]->seq;
@@ -147,19 +144,43 @@ static enum outcome send_all(struct relay *relay, struct relay_row **rows, size_
         if (++*sent == 1)
             KILL_POINT("relay.after_first_send");
     }
-    KILL_POINT("relay.after_sends");
+    return OK;
+}
+
+/* The position of each topic that rows were sent to. */
+static enum outcome send_positions(struct relay *relay, struct err *err) {
     for (size_t i = 0; i < relay->topic_count; i++) {
         struct relay_topic *topic = &relay->topics[i];
         if (!topic->sending_count)
             continue;
         struct relay_mark mark = {.topic = topic_name(topic), .seq = topic->sending_seq};
         memcpy(mark.row_id, topic->sending_row_id, ROW_ID_BYTES);
-        outcome = relay->publish_ops->position(relay->publish, &mark, err);
+        enum outcome outcome = relay->publish_ops->position(relay->publish, &mark, err);
         if (outcome != OK)
             return outcome;
     }
-    KILL_POINT("relay.after_positions");
     return OK;
+}
+
+/* Rows, then positions. Some rows at a time are opened and sent: while the vault answers for the next, Kafka's client is
+ * at work on these. */
+static enum outcome send_all(struct relay *relay, struct relay_row **rows, size_t count, size_t *sent, struct err *err) {
+    enum outcome outcome = OK;
+    for (size_t i = 0; i < relay->topic_count; i++)
+        relay->topics[i].sending_count = 0;
+    for (size_t at = 0; at < count && outcome == OK; at += PORTION_ROWS) {
+        size_t portion = count - at < PORTION_ROWS ? count - at : PORTION_ROWS;
+        outcome = unseal(relay, rows + at, portion, err);
+        KILL_POINT("relay.after_keys");
+        if (outcome == OK)
+            outcome = send_rows(relay, rows + at, portion, sent, err);
+        arena_reset(&relay->plain);
+    }
+    KILL_POINT("relay.after_sends");
+    if (outcome == OK)
+        outcome = send_positions(relay, err);
+    KILL_POINT("relay.after_positions");
+    return outcome;
 }
 
 /* Kafka has committed: what was being sent is published. */
@@ -186,10 +207,7 @@ static enum outcome transaction(struct relay *relay, struct relay_row **rows, si
     if (outcome != OK)
         return outcome;
     KILL_POINT("relay.after_begin");
-    outcome = unseal(relay, rows, count, err);
-    KILL_POINT("relay.after_keys");
-    if (outcome == OK)
-        outcome = send_all(relay, rows, count, &sent, err);
+    outcome = send_all(relay, rows, count, &sent, err);
     if (outcome == OK && sent) {
         relay->reaching = AWAY_REGISTER;
         outcome = relay->outbox_ops->alive(relay->outbox, err);
@@ -199,7 +217,6 @@ static enum outcome transaction(struct relay *relay, struct relay_row **rows, si
             outcome = relay->publish_ops->commit(relay->publish, err);
         KILL_POINT("relay.after_commit");
     }
-    arena_reset(&relay->plain);
     if (outcome == OK && sent) {
         published(relay);
         metrics_add(METRIC_KAFKA_TRANSACTIONS, 0, 1);

@@ -1,4 +1,4 @@
--- Makes the database and the roles that one PostgreSQL cluster, the register's or the vault's, needs before any migration.
+-- Makes the database and the roles that a PostgreSQL cluster, the register's or the vault's, needs before any migration.
 --
 -- Run by a superuser, any number of times:
 --     psql -d postgres -v ON_ERROR_STOP=1 -v database=register -f schema/roles.sql

@@ -276,7 +276,7 @@ static int put_for_people(struct showing *showing, const struct held *held) {
         date_write(held->until, until);
     if (json_parse(held->sealed.plain, 16, &showing->session->arena, &root) != JSON_FINE)
         return session_refuse(showing->session, EXIT_REFUSED, "an opened cell is no JSON");
-    output_note(output, "\n%s%s%.*s: kept until %s for %.*s on %.*s (policy %.*s)",
+    output_note(output, "%s%s%.*s: kept until %s for %.*s on %.*s (policy %.*s)",
                 category_names[held->sealed.category], text_present(held->object) ? " of " : "",
                 TEXT_ARGS(held->object), until, TEXT_ARGS(grounds(showing, held, true)),
                 TEXT_ARGS(grounds(showing, held, false)), TEXT_ARGS(policy ? policy->version : TEXT("unknown")));
@@ -303,7 +303,7 @@ static int show_held(struct showing *showing, struct cells *cells) {
     for (size_t i = 0; code == EXIT_FINE && i < showing->held.count; i++)
         code = put_for_people(showing, &showing->held.at[i]);
     if (showing->held.count == 0)
-        output_note(session->output, "\nNo personal data is held of this person.");
+        output_note(session->output, "No personal data is held of this person.");
     return code;
 }
 

@@ -46,6 +46,16 @@ static int compare_topics(const void *left, const void *right) {
     return text_compare(a->name, b->name);
 }
 
+/* librdkafka wants the names back as C strings. */
+static struct text terminated(struct arena *arena, const char *name) {
+    size_t size = strlen(name);
+    char *copy = arena_take(arena, size + 1);
+    if (!copy)
+        return TEXT_ABSENT;
+    memcpy(copy, name, size);
+    return (struct text){copy, size};
+}
+
 enum outcome kafka_view_topics(struct kafka_view *view, struct arena *arena, struct kafka_topic **topics, size_t *count,
                                struct err *err) {
     const struct rd_kafka_metadata *metadata = NULL;
@@ -59,7 +69,7 @@ enum outcome kafka_view_topics(struct kafka_view *view, struct arena *arena, str
         if (metadata->topics[i].err)
             continue;
         struct kafka_topic *topic = &(*topics)[(*count)++];
-        topic->name = arena_text(arena, text_of(metadata->topics[i].topic));
+        topic->name = terminated(arena, metadata->topics[i].topic);
         topic->partitions = metadata->topics[i].partition_cnt;
         topic->retention_ms = topic->retention_bytes = topic->message_bytes = -2;
         if (!text_present(topic->name))

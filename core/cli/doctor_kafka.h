@@ -12,7 +12,7 @@
 struct kafka_view;
 
 struct kafka_topic {
-    struct text name;
+    struct text name; /* terminated */
     int partitions;
     /* of kafka_view_settings; absent, -2 when not asked or not told */
     struct text cleanup;

@@ -76,9 +76,9 @@ const struct command commands[] = {
     {.name = "consumer position accept", .operands = "TOPIC PARTITION", .fewest = 2, .most = 2,
      .run = command_position_accept, .summary = "read on in a parked partition",
      .help = "A partition is parked when the log is not the one that was read: records between are gone (retention, a\n"
-             "topic made anew), or the last record read is another. Accepting says that this is known and that what is\n"
-             "lost is lost: reading goes on at the position when the log still has it, else at the log's start. Refused\n"
-             "while a consumer runs. Audited.",
+             "topic made anew), or the last record read is another (see `position list`). Accepting says that this is known and that what is\n"
+             "lost is lost: another log is read from its start; what was parked for a row or key that could not be read\n"
+             "is tried again where it stands. A running consumer goes on within seconds. Audited.",
      .options = {REASON_OPTION}},
     {.name = "consumer position reset", .operands = "[TOPIC [PARTITION]]", .most = 2, .run = command_position_reset,
      .summary = "read partitions again from their log's start",

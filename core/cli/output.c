@@ -292,6 +292,11 @@ static void print_table(struct output *output, const struct item *item, FILE *fi
     }
 }
 
+/* Nothing of it is shown. */
+static bool empty(const struct item *item) {
+    return item->type == ITEM_TABLE && item->rows.count == 0 && !item->none;
+}
+
 static void print_for_people(struct output *output, FILE *file) {
     int widest = 0;
     for (size_t i = 0; i < output->items.count; i++) {
@@ -299,10 +304,15 @@ static void print_for_people(struct output *output, FILE *file) {
         if (item->type == ITEM_FIELD && (int)strlen(item->field.key) > widest)
             widest = (int)strlen(item->field.key);
     }
+    const struct item *before = NULL; /* the last that was shown */
     for (size_t i = 0; i < output->items.count; i++) {
         const struct item *item = &output->items.at[i];
-        if (i > 0 && (item->type == ITEM_TABLE || output->items.at[i - 1].type == ITEM_TABLE))
+        if (empty(item))
+            continue;
+        /* A note before a table is its heading. */
+        if (before && (before->type == ITEM_TABLE || (item->type == ITEM_TABLE && before->type != ITEM_NOTE)))
             fputc('\n', file);
+        before = item;
         if (item->type == ITEM_TABLE) {
             print_table(output, item, file);
         } else if (item->type == ITEM_NOTE) {

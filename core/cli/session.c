@@ -90,23 +90,33 @@ static const char *conninfo(const struct session *session, enum cluster cluster,
     return by_role[role];
 }
 
+enum outcome session_try(struct session *session, enum cluster cluster, enum role role, struct db **db,
+                         struct err *err) {
+    struct db **open = &session->db[cluster][role];
+    const char *text = conninfo(session, cluster, role);
+    *db = NULL;
+    if (!text)
+        return err_set(err, FATAL, 0, "the configuration has no %s.%s to connect with", cluster_names[cluster],
+                       role_names[role]);
+    enum outcome outcome = *open ? OK : db_open(open, text, "kundregister", err);
+    if (outcome != OK)
+        *open = NULL;
+    *db = *open;
+    return outcome;
+}
+
+bool session_has(const struct session *session, enum cluster cluster, enum role role) {
+    return conninfo(session, cluster, role) != NULL;
+}
+
 int session_open(struct session *session, enum cluster cluster, enum role role, struct db **db) {
     int code = session_config(session);
     if (code != EXIT_FINE)
         return code;
-    struct db **open = &session->db[cluster][role];
-    if (!*open) {
-        const char *text = conninfo(session, cluster, role);
-        if (!text)
-            return session_refuse(session, EXIT_REFUSED, "the configuration has no %s.%s to connect with",
-                                  cluster_names[cluster], role_names[role]);
-        if (db_open(open, text, "kundregister", &session->err) != OK) {
-            *open = NULL;
-            fprintf(stderr, "kundregister: the %s, as %s:\n", cluster_names[cluster], role_names[role]);
-            return session_failed(session, &session->err);
-        }
+    if (session_try(session, cluster, role, db, &session->err) != OK) {
+        fprintf(stderr, "kundregister: the %s, as %s:\n", cluster_names[cluster], role_names[role]);
+        return session_failed(session, &session->err);
     }
-    *db = *open;
     return EXIT_FINE;
 }
 

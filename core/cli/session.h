@@ -49,6 +49,11 @@ void session_release(struct session *session);
 int session_config(struct session *session);
 /* The connection stays the session's. */
 int session_open(struct session *session, enum cluster cluster, enum role role, struct db **db);
+/* The same without a word on stderr, for doctor; the configuration has been read. */
+enum outcome session_try(struct session *session, enum cluster cluster, enum role role, struct db **db,
+                         struct err *err) MUST_CHECK;
+/* Whether the configuration says how to connect as that role. */
+bool session_has(const struct session *session, enum cluster cluster, enum role role);
 /* A key file of [keys]; `what` for the complaint: "keys.kek.file". */
 int session_key(struct session *session, const char *path, const char *what, uint8_t key[32]);
 /* Refuses a register or vault of another schema version than this program's. */

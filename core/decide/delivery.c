@@ -97,6 +97,17 @@ static enum outcome orders_follow(struct decision *decision, struct shipment *sh
     return shipment_keep_until(decision, shipment, order);
 }
 
+/* Any fact that names the carrier makes its ref for the shipment known, also one that does not win and
+ * discloses nothing: had it come first, the carrier would have been told and could have answered, and its
+ * answers must count the same in every order of arrival. */
+static enum outcome carrier_known(struct decision *decision, const struct shipment *shipment,
+                                  struct text carrier) {
+    if (carrier_told(shipment, carrier))
+        return OK;
+    struct ref ref = ref_shipment(decision->ref_key, carrier, shipment->customer_id, shipment->shipment_id);
+    return ref_known(decision, &ref, REF_SHIPMENT, carrier, shipment->customer_id, shipment->shipment_id);
+}
+
 enum outcome shipment_requested(struct decision *decision, const struct event *event,
                                 const uint8_t record_hash[32], enum verdict *verdict) {
     (void)record_hash, (void)verdict;
@@ -129,13 +140,14 @@ enum outcome shipment_requested(struct decision *decision, const struct event *e
         TRY(shipment_take(decision, shipment, event, consignee));
         changed = true;
     }
-    if (!changed)
-        return OK;
-    shipment->generation =
-        state_generation_at(decision->state, shipment->person, shipment->first_version.time_us);
-    TRY(shipment_touch(decision, shipment));
-    TRY(person_touch(decision, left_person, left_generation));
-    TRY(orders_follow(decision, shipment, left_order_id));
+    if (changed) {
+        shipment->generation =
+            state_generation_at(decision->state, shipment->person, shipment->first_version.time_us);
+        TRY(shipment_touch(decision, shipment));
+        TRY(person_touch(decision, left_person, left_generation));
+        TRY(orders_follow(decision, shipment, left_order_id));
+    }
+    TRY(carrier_known(decision, shipment, event->as.shipment.carrier)); /* before its unit says so */
     return wins ? disclosure_settle(decision, event, shipment, told) : OK;
 }
 

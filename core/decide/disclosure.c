@@ -82,15 +82,8 @@ static enum outcome enter_unit(struct decision *decision, struct shipment *shipm
 
 static enum outcome disclose(struct decision *decision, const struct output_cause *cause,
                              struct shipment *shipment, const struct unit *unit) {
-    bool first = !carrier_told(shipment, unit->carrier);
     TRY(enter_unit(decision, shipment, unit));
-    TRY(output_disclosure(decision, cause, shipment, unit));
-    if (!first)
-        return OK;
-    struct ref ref =
-        ref_shipment(decision->ref_key, unit->carrier, shipment->customer_id, shipment->shipment_id);
-    return ref_known(decision, &ref, REF_SHIPMENT, unit->carrier, shipment->customer_id,
-                     shipment->shipment_id);
+    return output_disclosure(decision, cause, shipment, unit);
 }
 
 /* One request for all that the carrier ever got of this person's shipment, also what a change of service had

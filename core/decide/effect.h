@@ -111,7 +111,7 @@ bool unit_wanted(const struct shipment *shipment, struct unit *unit);
 struct unit *unit_held(const struct shipment *shipment);
 bool unit_same(const struct unit *a, const struct unit *b);
 bool unit_same_person(const struct unit *a, const struct unit *b); /* ... of the same carrier */
-/* The carrier was told of the shipment before: its shipment_ref is known. */
+/* The carrier was told of the shipment before: then its shipment_ref is known, without a look. */
 bool carrier_told(const struct shipment *shipment, struct text carrier);
 /* The delivery content that somebody holds, as last told; absent when nobody does. Taken before it changes.
  */

@@ -185,14 +185,21 @@ static struct unit stated_unit(const struct asking *asking, const struct shipmen
                          .parcels = event->as.shipment.parcels};
 }
 
-/* A shipment that an event changes: the order it belongs to, its consignee, and who holds it. */
-static enum outcome known_shipment_needs(struct asking *asking, struct shipment *shipment,
-                                         const struct unit *wanted) {
+/* A shipment that an event changes: the order it belongs to and its consignee. */
+static enum outcome known_shipment_needs(const struct asking *asking, const struct shipment *shipment,
+                                         bool states) {
     if (shipment->version.time_us != VERSION_NONE)
         TRY(shipped_order_needs(asking, shipment->customer_id, shipment->order_id, shipment->shipment_id,
-                                wanted != NULL));
-    TRY(ask_person(asking, shipment->person));
-    return shipment->cancelled_us == TIME_NONE ? all_notice_needs(asking, shipment, wanted) : OK;
+                                states));
+    return ask_person(asking, shipment->person);
+}
+
+static enum outcome ask_shipment_ref(const struct asking *asking) {
+    const struct event *event = asking->event;
+    struct ref ref = ref_shipment(asking->ref_key, event->as.shipment.carrier, event->customer_id,
+                                  event->as.shipment.shipment_id);
+    struct text kept = arena_text(asking->arena, text_of(ref.chars));
+    return text_present(kept) ? ask(asking, NEED_REF, kept, TEXT_ABSENT, NEED_NO_CELL) : RETRY;
 }
 
 static enum outcome requested_needs(struct asking *asking) {
@@ -205,25 +212,20 @@ static enum outcome requested_needs(struct asking *asking) {
     TRY(ask_person(asking, consignee));
     TRY(shipped_order_needs(asking, event->customer_id, event->as.shipment.order_id, shipment_id, true));
     struct shipment *shipment = state_find_shipment(asking->state, event->customer_id, shipment_id);
-    if (!shipment)
-        return ask(asking, NEED_SHIPMENT, event->customer_id, shipment_id, NEED_NO_CELL);
-    if (version_compare(&event->version, &shipment->version) <= 0) {
-        TRY(known_shipment_needs(asking, shipment, NULL));
+    if (!shipment) {
+        if (event->type == SHIPMENT_REQUESTED) /* most are new: their ref is wanted, and a round is saved */
+            TRY(ask_shipment_ref(asking));
         return ask(asking, NEED_SHIPMENT, event->customer_id, shipment_id, NEED_NO_CELL);
     }
+    TRY(known_shipment_needs(asking, shipment, true));
+    if (!carrier_told(shipment, event->as.shipment.carrier))
+        TRY(ask_shipment_ref(asking));
+    if (version_compare(&event->version, &shipment->version) <= 0 || shipment->cancelled_us != TIME_NONE)
+        return ask(asking, NEED_SHIPMENT, event->customer_id, shipment_id, NEED_NO_CELL); /* tells nobody */
     struct unit wanted = stated_unit(asking, shipment, consignee);
-    bool disclosed = shipment->cancelled_us == TIME_NONE && unit_held(shipment);
     TRY(ask(asking, NEED_SHIPMENT, event->customer_id, shipment_id,
-            disclosed ? NEED_DELIVERY : NEED_NO_CELL));
-    if (!carrier_told(shipment, wanted.carrier)) {
-        struct ref ref =
-            ref_shipment(asking->ref_key, wanted.carrier, event->customer_id, event->as.shipment.shipment_id);
-        struct text kept = arena_text(asking->arena, text_of(ref.chars));
-        if (!text_present(kept))
-            return RETRY;
-        TRY(ask(asking, NEED_REF, kept, TEXT_ABSENT, NEED_NO_CELL));
-    }
-    return known_shipment_needs(asking, shipment, &wanted);
+            unit_held(shipment) ? NEED_DELIVERY : NEED_NO_CELL));
+    return all_notice_needs(asking, shipment, &wanted);
 }
 
 static enum outcome cancelled_needs(struct asking *asking) {
@@ -232,7 +234,10 @@ static enum outcome cancelled_needs(struct asking *asking) {
     TRY(ask_person(asking, event->customer_id));
     TRY(ask(asking, NEED_SHIPMENT, event->customer_id, shipment_id, NEED_NO_CELL));
     struct shipment *shipment = state_find_shipment(asking->state, event->customer_id, shipment_id);
-    return shipment ? known_shipment_needs(asking, shipment, NULL) : OK;
+    if (!shipment)
+        return OK;
+    TRY(known_shipment_needs(asking, shipment, false));
+    return shipment->cancelled_us == TIME_NONE ? all_notice_needs(asking, shipment, NULL) : OK;
 }
 
 /* ---- carriers ---- */

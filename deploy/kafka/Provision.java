@@ -109,7 +109,8 @@ public final class Provision {
         client.setProperty(
                 "sasl.jaas.config",
                 String.format(
-                        "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"%s\" password=\"%s\";",
+                        "org.apache.kafka.common.security.plain.PlainLoginModule required"
+                                + " username=\"%s\" password=\"%s\";",
                         read.getProperty("sasl.username"), read.getProperty("sasl.password")));
         client.setProperty("default.api.timeout.ms", Integer.toString(TIMEOUT_MS));
         client.setProperty("reconnect.backoff.ms", "50");

@@ -36,7 +36,8 @@ public final class Rehearse {
                         "sasl.mechanism=PLAIN",
                         "sasl.username=admin",
                         "sasl.password=rehearsal"));
-        Files.write(list, List.of("topic rehearsal 1 cleanup.policy=compact", "allow nobody read topic literal rehearsal"));
+        Files.write(
+                list, List.of("topic rehearsal 1 cleanup.policy=compact", "allow nobody read topic literal rehearsal"));
 
         String[] format = {"format", "--standalone", "-t", CLUSTER_ID, "-c", server.toString()};
         if (kafka.tools.StorageTool.execute(format, System.out) != 0) {
@@ -51,7 +52,8 @@ public final class Rehearse {
 
     private static int[] freePorts() throws IOException {
         InetAddress loopback = InetAddress.getLoopbackAddress();
-        try (ServerSocket one = new ServerSocket(0, 1, loopback); ServerSocket other = new ServerSocket(0, 1, loopback)) {
+        try (ServerSocket one = new ServerSocket(0, 1, loopback);
+                ServerSocket other = new ServerSocket(0, 1, loopback)) {
             return new int[] {one.getLocalPort(), other.getLocalPort()};
         }
     }

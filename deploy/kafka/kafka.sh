@@ -122,7 +122,8 @@ format_kafka() {
 # kafka_answers: it lists its topics, and each partition there has a leader.
 kafka_answers() {
     local listed
-    listed=$(kcat -F "$DIR/principals/admin.conf" -L -m 2 2>/dev/null) && [[ $listed != *"eader not available"* ]]
+    listed=$(kcat -F "$DIR/principals/admin.conf" -X reconnect.backoff.max.ms=100 -L -m 2 2>/dev/null) &&
+        [[ $listed != *"eader not available"* ]]
 }
 
 start_kafka() {

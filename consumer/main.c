@@ -1,0 +1,266 @@
+/* kundregister-consumer: reads its configuration, checks what must hold, starts the workers and watches over them. */
+#include "consumer/start.h"
+#include "consumer/worker.h"
+#include "core/clock.h"
+#include "core/http.h"
+#include "core/killpoint.h"
+#include "core/log.h"
+#include "core/metrics.h"
+#include "core/notify.h"
+#include "core/ready.h"
+#include "core/seal.h"
+#include "core/stop.h"
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#ifndef KR_VERSION
+#define KR_VERSION "unreleased"
+#endif
+#define SILENCE_MAX_MS 60000
+#define FAILED 1
+#define USAGE 2
+#define WATCH_MS 50
+#define KEEP_EVERY_US 1000000
+#define START_PAUSE_MS 500
+#define WORKERS_MAX 64
+
+static const char help[] =
+    "usage: kundregister-consumer [run] [--config FILE] [--instance N] [--until-caught-up]\n"
+    "       kundregister-consumer --help | --version | --list-kill-points\n"
+    "\n"
+    "Takes the shop's and the carriers' events into the register.\n"
+    "\n"
+    "  --config FILE      the configuration (default: $KUNDREGISTER_CONFIG)\n"
+    "  --instance N       this process's number among those on this host (default: consumer.instance, 0)\n"
+    "  --until-caught-up  end once everything that was in the topics at the start is through\n"
+    "  --help             this text\n"
+    "\n"
+    "SIGTERM ends it after the batches in hand, within consumer.drain.seconds. SIGHUP reads log.level again.\n"
+    "Exit codes: 0 ended as asked; 1 a worker cannot go on (start it again); 2 wrong usage; 75 the drain time\n"
+    "was over; 78 configuration, schema, policy, vault or instance is not as it must be (see the log).\n";
+
+static const char *const kill_points[] = {
+    "consumer.rebalance",     "consumer.before_claim",  "consumer.after_claim",    "consumer.before_vault",
+    "consumer.after_vault",   "consumer.before_write",  "consumer.write_unsynced", "consumer.written",
+    "consumer.before_commit", "consumer.after_commit",  NULL};
+
+struct options {
+    const char *config_path;
+    char instance[64];
+    bool until_caught_up;
+};
+
+/* 0: go on; else the exit code + 1. */
+static int read_options(int argc, char **argv, struct options *options) {
+    static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
+                                          {"instance", required_argument, NULL, 'i'},
+                                          {"until-caught-up", no_argument, NULL, 'u'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {"version", no_argument, NULL, 'v'},
+                                          {"list-kill-points", no_argument, NULL, 'k'},
+                                          {NULL, 0, NULL, 0}};
+    int option;
+    while ((option = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+        switch (option) {
+        case 'c': options->config_path = optarg; break;
+        case 'i': snprintf(options->instance, sizeof options->instance, "consumer.instance=%s", optarg); break;
+        case 'u': options->until_caught_up = true; break;
+        case 'h': fputs(help, stdout); return EX_OK + 1;
+        case 'v': puts("kundregister-consumer " KR_VERSION); return EX_OK + 1;
+        case 'k': return (kill_point_list(kill_points) ? EX_OK : FAILED) + 1;
+        default: fputs(help, stderr); return USAGE + 1;
+        }
+    }
+    if (optind < argc && strcmp(argv[optind], "run") == 0)
+        optind++;
+    if (optind < argc) {
+        fprintf(stderr, "kundregister-consumer: unexpected argument\n\n%s", help);
+        return USAGE + 1;
+    }
+    return 0;
+}
+
+static void complain_config(void *context, enum config_grade grade, const char *where, const char *message) {
+    (void)context;
+    log_write(grade == CONFIG_WRONG ? LOG_ERROR : LOG_WARNING, "configuration", message, LOG_STRING("where", where));
+}
+static void complain_policy(void *context, const char *path, const char *message) {
+    (void)context;
+    log_write(LOG_ERROR, "policy", message, LOG_STRING("where", path));
+}
+
+static enum outcome read_config(const struct options *options, struct config *config, struct err *err) {
+    const char *const overrides[] = {options->instance[0] ? options->instance : NULL, NULL};
+    struct config_options how = {.path = options->config_path,
+                                 .programs = CONFIG_CONSUMER,
+                                 .overrides = overrides,
+                                 .complain = complain_config};
+    return config_read(config, &how, err);
+}
+
+static enum outcome read_shared(struct worker_shared *shared, const struct config *config, struct policy **policy,
+                                struct err *err) {
+    shared->config = config;
+    if (gethostname(shared->host, sizeof shared->host - 1) != 0)
+        return err_set(err, FATAL, 0, "this host has no name");
+    enum outcome outcome = secret_read(config->keys.kek_file, shared->kek, err);
+    if (outcome == OK)
+        outcome = secret_read(config->keys.digest_file, shared->digest_key, err);
+    if (outcome == OK)
+        outcome = secret_read(config->keys.ref_file, shared->ref_key.bytes, err);
+    if (outcome != OK)
+        return outcome;
+    *policy = policy_read(config->policy_file, complain_policy, NULL, err);
+    shared->policy = *policy;
+    return *policy ? OK : FATAL;
+}
+
+/* Waits until everything that must hold does, or never will. */
+static enum outcome await_start(struct start *start, unsigned workers, struct err *err) {
+    for (;;) {
+        enum outcome outcome = start_check(start, err);
+        if (outcome != RETRY)
+            return outcome;
+        log_write(LOG_WARNING, "start_waits", "Something is away; it is waited for.", LOG_ERR(err));
+        for (unsigned i = 0; i < workers; i++)
+            ready_set(i, false, "starting: register or vault cannot be reached");
+        if (!stop_sleep_ms(START_PAUSE_MS))
+            return RETRY;
+    }
+}
+
+static bool all_caught_up(struct worker *workers, unsigned count) {
+    for (unsigned i = 0; i < count; i++)
+        if (!atomic_load(&workers[i].caught_up))
+            return false;
+    return true;
+}
+static bool all_ended(struct worker *workers, unsigned count) {
+    for (unsigned i = 0; i < count; i++)
+        if (workers[i].started && !atomic_load(&workers[i].ended))
+            return false;
+    return true;
+}
+
+static void reload(const struct options *options) {
+    struct config fresh = {0};
+    struct err err;
+    notify_reloading();
+    if (read_config(options, &fresh, &err) == OK) {
+        log_set_level(fresh.log_level);
+        log_write(LOG_INFO, "reloaded", "The log level was read again.",
+                  LOG_STRING("level", log_level_names[fresh.log_level]));
+    }
+    config_release(&fresh);
+    notify_ready();
+}
+
+/* What the main thread does while the workers work. */
+static enum outcome watch(const struct options *options, struct start *start, struct worker *workers, unsigned count,
+                          struct err *err) {
+    int64_t keep_at_us = 0, watchdog_at_us = 0;
+    bool told = false;
+    while (stop_sleep_ms(WATCH_MS)) {
+        int64_t now = clock_system.monotonic_us(NULL);
+        if (stop_reload_requested())
+            reload(options);
+        if (!told && ready_all()) {
+            told = true;
+            notify_ready();
+            log_write(LOG_INFO, "ready", "Every partition is read.", LOG_INT("workers", count));
+        }
+        if (notify_watchdog_ms() && now >= watchdog_at_us && ready_alive(SILENCE_MAX_MS)) {
+            notify_watchdog();
+            watchdog_at_us = now + notify_watchdog_ms() * 1000;
+        }
+        if (now >= keep_at_us) {
+            keep_at_us = now + KEEP_EVERY_US;
+            if (start_keep(start, err) == FATAL)
+                return FATAL;
+        }
+        if (options->until_caught_up && all_caught_up(workers, count))
+            return OK;
+    }
+    return OK;
+}
+
+/* Joins the workers; when the drain time is over the process ends as it is, which is safe at any point. */
+static void drain(struct worker *workers, unsigned count) {
+    stop_request();
+    notify_stopping();
+    while (!all_ended(workers, count)) {
+        if (stop_drain_left_ms() <= 0) {
+            log_write(LOG_WARNING, "drain_over", "The drain time is over; what was not committed is read again.");
+            _exit(EX_TEMPFAIL);
+        }
+        usleep(10000);
+    }
+    for (unsigned i = 0; i < count; i++)
+        worker_join(&workers[i]);
+}
+
+static int work(const struct options *options, struct start *start, struct err *err) {
+    static struct worker workers[WORKERS_MAX];
+    unsigned count = (unsigned)start->shared->config->consumer.workers;
+    enum outcome outcome = await_start(start, count, err);
+    if (outcome == RETRY)
+        return EX_OK; /* asked to end while it waited */
+    for (unsigned i = 0; i < count && outcome == OK; i++)
+        outcome = worker_start(&workers[i], start->shared, i, err);
+    if (outcome == OK)
+        outcome = watch(options, start, workers, count, err);
+    drain(workers, count);
+    if (outcome != OK)
+        log_write(LOG_ERROR, "refused", "The consumer does not run.", LOG_ERR(err));
+    for (unsigned i = 0; i < count && outcome == OK; i++)
+        outcome = workers[i].outcome;
+    return outcome == OK ? EX_OK : start->refused ? EX_CONFIG : FAILED;
+}
+
+int main(int argc, char **argv) {
+    struct options options = {0};
+    struct config config = {0};
+    struct worker_shared shared = {0};
+    struct start start = {.shared = &shared};
+    struct policy *policy = NULL;
+    struct http *http = NULL;
+    struct err err = {0};
+    int stopped = read_options(argc, argv, &options), code = EX_CONFIG;
+    if (stopped)
+        return stopped - 1;
+    log_program("kundregister-consumer");
+    stop_install();
+    notify_init();
+    metrics_init(METRICS_CONSUMER, KR_VERSION);
+    enum outcome outcome = read_config(&options, &config, &err);
+    if (outcome == OK) {
+        log_set_level(config.log_level);
+        stop_set_drain(config.consumer.drain_seconds * 1000);
+        outcome = stop_no_core_dumps(&err);
+    }
+    if (outcome == OK)
+        outcome = seal_start(&err);
+    if (outcome == OK)
+        outcome = read_shared(&shared, &config, &policy, &err);
+    if (outcome == OK) {
+        ready_init((unsigned)config.consumer.workers);
+        if (config.consumer.http_port)
+            http = http_new(config.consumer.http_address, (int)config.consumer.http_port, SILENCE_MAX_MS, &err);
+        if (config.consumer.http_port && !http)
+            outcome = FATAL;
+    }
+    if (outcome == OK)
+        code = work(&options, &start, &err);
+    else
+        log_write(LOG_ERROR, "refused", "The consumer does not start.", LOG_ERR(&err));
+    start_release(&start);
+    http_free(http);
+    policy_free(policy);
+    config_release(&config);
+    secret_wipe(&shared, sizeof shared);
+    log_write(LOG_INFO, "ended", "The consumer ended.", LOG_INT("exit_code", code));
+    return code;
+}

@@ -1,0 +1,21 @@
+/* The write's rows as the parameters of its statements: one binary array a column. NULL when the arena is full. */
+#ifndef KR_CONSUMER_REGISTER_ROWS_H
+#define KR_CONSUMER_REGISTER_ROWS_H
+
+#include "consumer/rows.h"
+#include "core/db.h"
+
+struct db_params *rows_advances(struct arena *arena, const struct write *write);
+struct db_params *rows_persons(struct arena *arena, const struct write *write);
+struct db_params *rows_orders(struct arena *arena, const struct write *write);
+struct db_params *rows_shipments(struct arena *arena, const struct write *write);
+struct db_params *rows_notices(struct arena *arena, const struct write *write);
+struct db_params *rows_refs(struct arena *arena, const struct ref_entry *const *refs, size_t count);
+/* The refs that are learnt now and had parked events. */
+struct db_params *rows_learnt(struct arena *arena, const struct write *write);
+struct db_params *rows_parked(struct arena *arena, const struct write *write);
+struct db_params *rows_unparked(struct arena *arena, const struct write *write);
+struct db_params *rows_outputs(struct arena *arena, const struct write *write);
+struct db_params *rows_dead_letters(struct arena *arena, const struct write *write);
+
+#endif

@@ -1,0 +1,128 @@
+/* What must hold before a worker starts. */
+#include "consumer/start.h"
+#include "core/stop.h"
+#include "core/vault.h"
+#include "queries.h"
+#include <stdio.h>
+
+#define APPLICATION "kundregister-consumer instance"
+#define LOCK_PATIENCE_MS 3000 /* a killed predecessor's backend is gone within moments */
+
+static enum outcome refuse(struct start *start, enum outcome outcome) {
+    start->refused = outcome == FATAL;
+    return outcome;
+}
+
+static int newest(const struct migration *migrations) {
+    int version = 0;
+    for (; migrations->version; migrations++)
+        version = migrations->version;
+    return version;
+}
+
+static enum outcome check_schema(struct db *db, const char *which, int ours, struct err *err) {
+    struct db_result *result = NULL;
+    enum outcome outcome = db_run(db, &query_consumer_schema_version, NULL, &result, err);
+    if (outcome == FATAL && strcmp(err->sqlstate, "42P01") == 0)
+        outcome = err_set(err, FATAL, 0, "the %s has no schema: run `kundregister migrate`", which);
+    int theirs = outcome == OK && !db_is_null(result, 0, 0) ? (int)db_int(result, 0, 0) : 0;
+    db_result_release(result);
+    if (outcome == OK && theirs < ours)
+        return err_set(err, FATAL, 0, "the %s's schema has version %d, this program needs %d: run `kundregister migrate`",
+                       which, theirs, ours);
+    if (outcome == OK && theirs > ours)
+        return err_set(err, FATAL, 0, "the %s's schema has version %d, newer than this program's %d: install the newer program",
+                       which, theirs, ours);
+    return outcome;
+}
+
+static enum outcome check_policy(struct start *start, struct arena *arena, struct err *err) {
+    struct db_result *result = NULL;
+    struct db_params *params = db_params_new(arena, 1);
+    if (!params)
+        return err_set(err, RETRY, 0, "no memory to check the policy");
+    db_param_text(params, text_of(start->shared->policy->digest));
+    enum outcome outcome = db_run(start->reg, &query_consumer_policy, params, &result, err);
+    if (outcome == OK && db_rows(result) == 0)
+        outcome = err_set(err, FATAL, 0,
+                          "the policy file is not the active policy: run `kundregister policy activate`, or take the "
+                          "active one's file");
+    db_result_release(result);
+    return outcome;
+}
+
+static enum outcome take_instance(struct start *start, struct arena *arena, int64_t patience_ms, struct err *err) {
+    char instance[120];
+    snprintf(instance, sizeof instance, "%s/%lld", start->shared->host,
+             (long long)start->shared->config->consumer.instance);
+    for (;;) {
+        struct db_result *result = NULL;
+        struct db_params *params = db_params_new(arena, 1);
+        if (!params)
+            return err_set(err, RETRY, 0, "no memory to take the instance's lock");
+        db_param_text(params, text_of(instance));
+        enum outcome outcome = db_run(start->reg, &query_consumer_instance_lock, params, &result, err);
+        bool mine = outcome == OK && db_bool(result, 0, 0);
+        db_result_release(result);
+        if (outcome != OK || mine)
+            return outcome;
+        if (patience_ms <= 0)
+            return err_set(err, FATAL, 0,
+                           "another process runs as instance %s: give each its own with --instance", instance);
+        patience_ms -= 100;
+        (void)stop_sleep_ms(100);
+    }
+}
+
+static enum outcome check_with(struct start *start, struct db *vault, struct arena *arena, struct err *err) {
+    enum outcome outcome = check_schema(start->reg, "register", newest(register_migrations), err);
+    if (outcome == OK)
+        outcome = check_schema(vault, "vault", newest(vault_migrations), err);
+    if (outcome == OK)
+        outcome = check_policy(start, arena, err);
+    if (outcome == OK)
+        outcome = vault_check(vault, start->reg, start->shared->kek, start->shared->vault_id, err);
+    if (outcome == OK)
+        outcome = take_instance(start, arena, LOCK_PATIENCE_MS, err);
+    return outcome;
+}
+
+enum outcome start_check(struct start *start, struct err *err) {
+    const struct config *config = start->shared->config;
+    struct arena arena;
+    struct db *vault = NULL;
+    arena_init(&arena, 1 << 20);
+    start_release(start);
+    enum outcome outcome = db_open(&start->reg, config->register_as.consumer, APPLICATION, err);
+    if (outcome == OK)
+        outcome = db_open(&vault, config->vault_as.consumer, APPLICATION, err);
+    if (outcome == OK)
+        outcome = check_with(start, vault, &arena, err);
+    db_close(vault);
+    arena_release(&arena);
+    if (outcome != OK)
+        start_release(start);
+    return refuse(start, outcome);
+}
+
+enum outcome start_keep(struct start *start, struct err *err) {
+    struct arena arena;
+    if (start->reg) {
+        if (db_run(start->reg, &query_consumer_alive, NULL, NULL, err) == OK)
+            return OK;
+        start_release(start);
+    }
+    arena_init(&arena, 1 << 16);
+    enum outcome outcome = db_open(&start->reg, start->shared->config->register_as.consumer, APPLICATION, err);
+    if (outcome == OK)
+        outcome = take_instance(start, &arena, LOCK_PATIENCE_MS, err);
+    arena_release(&arena);
+    if (outcome != OK)
+        start_release(start);
+    return refuse(start, outcome);
+}
+
+void start_release(struct start *start) {
+    db_close(start->reg);
+    start->reg = NULL;
+}

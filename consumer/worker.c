@@ -1,0 +1,176 @@
+/* A worker: makes what its loop needs, turns the loop until the end is asked for, takes everything down again. */
+#include "consumer/worker.h"
+#include "consumer/consume.h"
+#include "consumer/register_postgres.h"
+#include "consumer/topic_kafka.h"
+#include "core/log.h"
+#include "core/metrics.h"
+#include "core/ready.h"
+#include "core/stop.h"
+#include "core/vault.h"
+#include <stdio.h>
+
+#define TURN_WAIT_MS 100
+#define RECONNECT_FIRST_US 50000
+#define RECONNECT_MOST_US 2000000
+
+/* ---- the vault, connected again when its connection broke ---- */
+
+struct vault_link {
+    const char *conninfo, *application;
+    struct db *db;
+    int64_t retry_at_us;
+    unsigned tries;
+};
+
+static enum outcome link_noted(struct vault_link *link, enum outcome outcome) {
+    if (link->db && db_broken(link->db)) {
+        db_close(link->db);
+        link->db = NULL;
+    }
+    return outcome;
+}
+
+static enum outcome link_open(void *context, struct err *err) {
+    struct vault_link *link = context;
+    (void)link_noted(link, OK);
+    if (link->db)
+        return OK;
+    if (clock_system.monotonic_us(NULL) < link->retry_at_us)
+        return err_set(err, RETRY, 0, "the vault is away; the next try is soon");
+    enum outcome outcome = db_open(&link->db, link->conninfo, link->application, err);
+    if (outcome == OK) {
+        link->tries = 0;
+        return OK;
+    }
+    int64_t pause_us = (int64_t)RECONNECT_FIRST_US << (link->tries < 6 ? link->tries : 6);
+    link->tries++;
+    link->retry_at_us =
+        clock_system.monotonic_us(NULL) + (pause_us < RECONNECT_MOST_US ? pause_us : RECONNECT_MOST_US);
+    return outcome;
+}
+
+static enum outcome link_fetch(void *context, struct arena *arena, struct ring_row *rows, size_t count,
+                               struct err *err) {
+    struct vault_link *link = context;
+    enum outcome outcome = link_open(link, err);
+    return outcome == OK ? link_noted(link, vault_postgres.fetch(link->db, arena, rows, count, err)) : outcome;
+}
+
+static enum outcome link_put(void *context, struct arena *arena, const struct ring_row *rows, size_t count, bool *done,
+                             const struct lookup_row *lookups, size_t lookup_count, struct err *err) {
+    struct vault_link *link = context;
+    enum outcome outcome = link_open(link, err);
+    if (outcome != OK)
+        return outcome;
+    return link_noted(link, vault_postgres.put(link->db, arena, rows, count, done, lookups, lookup_count, err));
+}
+
+static const struct vault_ops vault_linked = {.fetch = link_fetch, .put = link_put};
+
+/* ---- one worker ---- */
+
+struct parts {
+    char owner[160], member[120], application[64];
+    struct register_postgres reg;
+    struct vault_link vault;
+    struct keyring *keyring;
+    struct topic_kafka *topics;
+    struct consumer consumer;
+    bool has_consumer;
+};
+
+static enum outcome parts_init(struct parts *parts, const struct worker *worker, struct err *err) {
+    const struct worker_shared *shared = worker->shared;
+    const struct config *config = shared->config;
+    long long instance = (long long)config->consumer.instance;
+    *parts = (struct parts){0};
+    snprintf(parts->owner, sizeof parts->owner, "%s/%lld/%u", shared->host, instance, worker->number);
+    snprintf(parts->member, sizeof parts->member, "%s-%lld-%u", shared->host, instance, worker->number);
+    snprintf(parts->application, sizeof parts->application, "kundregister-consumer %lld/%u", instance, worker->number);
+    register_postgres_init(&parts->reg, config->register_as.consumer, parts->application,
+                           config->consumer.lock_timeout_ms);
+    parts->vault = (struct vault_link){.conninfo = config->vault_as.consumer, .application = parts->application};
+    parts->keyring = keyring_new(&vault_linked, &parts->vault, shared->kek, shared->vault_id,
+                                 (size_t)config->consumer.cache_rings, (int)config->consumer.cache_seconds);
+    if (!parts->keyring)
+        return err_set(err, FATAL, 0, "no memory for a key cache");
+    enum outcome outcome = topic_kafka_new(&parts->topics, config, shared->policy, parts->member, err);
+    if (outcome != OK)
+        return outcome;
+    struct consume_setup setup = {.topic_ops = &topic_kafka_ops,
+                                  .topics = parts->topics,
+                                  .reg_ops = &register_postgres,
+                                  .reg = &parts->reg,
+                                  .clock = &clock_system,
+                                  .keyring = parts->keyring,
+                                  .vault_open = link_open,
+                                  .vault = &parts->vault,
+                                  .policy = shared->policy,
+                                  .ref_key = &shared->ref_key,
+                                  .digest_key = shared->digest_key,
+                                  .owner = text_of(parts->owner),
+                                  .batch_records = (size_t)config->consumer.batch_records,
+                                  .batch_bytes = (size_t)config->consumer.batch_bytes,
+                                  .arena_bytes = (size_t)config->consumer.arena_bytes,
+                                  .linger_ms = (int)config->consumer.linger_ms};
+    parts->has_consumer = true;
+    return consumer_init(&parts->consumer, &setup, err);
+}
+
+static void parts_release(struct parts *parts) {
+    if (parts->has_consumer)
+        consumer_release(&parts->consumer);
+    topic_kafka_free(parts->topics);
+    keyring_free(parts->keyring);
+    register_postgres.close(&parts->reg);
+    db_close(parts->vault.db);
+}
+
+static void show(struct worker *worker, const struct consumer *consumer) {
+    char reason[READY_REASON_MAX];
+    bool ready = consumer_ready(consumer, reason, sizeof reason);
+    ready_set(worker->number, ready, ready ? NULL : reason);
+    ready_beat(worker->number);
+    atomic_store(&worker->caught_up, consumer_caught_up(consumer));
+}
+
+static void *worker_run(void *context) {
+    struct worker *worker = context;
+    static _Thread_local struct parts parts;
+    enum outcome outcome = parts_init(&parts, worker, &worker->err);
+    while (outcome == OK && !stop_requested()) {
+        outcome = consume_turn(&parts.consumer, TURN_WAIT_MS, &worker->err);
+        show(worker, &parts.consumer);
+    }
+    ready_rest(worker->number);
+    if (outcome != OK) {
+        log_write(LOG_ERROR, "worker_ended", "A worker cannot go on; the process ends.",
+                  LOG_INT("worker", worker->number), LOG_ERR(&worker->err));
+        ready_set(worker->number, false, "ended: a worker cannot go on");
+        stop_request();
+    }
+    parts_release(&parts);
+    worker->outcome = outcome == OK ? OK : FATAL;
+    atomic_store(&worker->ended, true);
+    return NULL;
+}
+
+enum outcome worker_start(struct worker *worker, const struct worker_shared *shared, unsigned number,
+                          struct err *err) {
+    worker->shared = shared;
+    worker->number = number;
+    atomic_init(&worker->caught_up, false);
+    atomic_init(&worker->ended, false);
+    int failed = pthread_create(&worker->thread, NULL, worker_run, worker);
+    if (failed)
+        return err_set(err, FATAL, failed, "no thread for a worker");
+    worker->started = true;
+    return OK;
+}
+
+void worker_join(struct worker *worker) {
+    if (worker->started)
+        (void)pthread_join(worker->thread, NULL);
+    worker->started = false;
+}

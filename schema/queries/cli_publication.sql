@@ -1,0 +1,2 @@
+SELECT topic, state, count(*) FROM publication WHERE state IN ('withheld', 'unpublishable', 'handed_over')
+GROUP BY topic, state ORDER BY topic, state

@@ -1,0 +1,2 @@
+-- :persons text[]
+SELECT person, generation, revision, profile_until, profile, merge FROM person WHERE person = ANY(:persons)

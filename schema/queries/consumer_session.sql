@@ -1,0 +1,2 @@
+-- :lock_timeout text
+SELECT set_config('lock_timeout', :lock_timeout, false)

@@ -1,0 +1,145 @@
+/* What recipients hold after all that they were told (SPEC section 5, O1 and O3). */
+#include "tests/unit/fold.h"
+
+#include "core/json_read.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+struct held {
+    struct text ref, recipient, person, customer_id, shipment_id, service, role;
+    enum unit_state state;
+    int64_t parcels;
+    struct text fields[FIELD_PICKUP_POINT + 1];
+};
+struct told {
+    struct fold *fold;
+    LIST(struct held *) held;
+};
+
+static struct held *told_find(struct told *told, struct text ref) {
+    for (size_t i = 0; i < told->held.count; i++) {
+        if (text_equal(told->held.at[i]->ref, ref))
+            return told->held.at[i];
+    }
+    return NULL;
+}
+
+/* Takes over the fields of a body; null takes one away. Nothing that the program does not know may be in it.
+ */
+static void take_fields(struct held *held, const struct json *fields) {
+    for (const struct json *field = fields->first; field; field = field->next) {
+        size_t f = 0;
+        while (f <= FIELD_PICKUP_POINT && !text_is(field->key, policy_field_name((enum policy_field)f)))
+            f++;
+        assert_true(f <= FIELD_PICKUP_POINT);
+        held->fields[f] = field->type == JSON_STRING ? field->text : TEXT_ABSENT;
+    }
+}
+
+static void take_disclosure(struct told *told, const struct output *output, const struct json *body) {
+    struct text ref = json_member_text(body, "disclosure_ref");
+    struct held *held = told_find(told, ref);
+    if (!held) {
+        held = ARENA_NEW(&told->fold->kept, struct held);
+        *ARENA_PUSH(&told->fold->kept, &told->held) = held;
+    }
+    *held = (struct held){.ref = ref,
+                          .recipient = output->recipient,
+                          .person = output->subject,
+                          .customer_id = output->customer_id,
+                          .shipment_id = output->shipment_id,
+                          .service = json_member_text(body, "service"),
+                          .role = json_member_text(body, "role"),
+                          .parcels = json_member(body, "parcels")->integer,
+                          .state = UNIT_HELD};
+    take_fields(held, json_member(body, "fields"));
+    for (size_t i = 0; i < told->held.count; i++) { /* a shipment travels with one carrier in one way */
+        const struct held *other = told->held.at[i];
+        if (other != held && text_equal(other->shipment_id, held->shipment_id) &&
+            text_equal(other->customer_id, held->customer_id))
+            assert_int_not_equal(other->state, UNIT_HELD);
+    }
+}
+
+static void take_output(struct told *told, const struct output *output) {
+    struct json *body;
+    assert_int_equal(json_parse(output->body, 0, &told->fold->kept, &body), JSON_FINE);
+    if (strcmp(output->type, "register.disclosure.shipment") == 0) {
+        take_disclosure(told, output, body);
+    } else if (strcmp(output->type, "register.notice.anonymize") == 0) {
+        for (const struct json *item = json_member(body, "disclosures")->first; item; item = item->next) {
+            struct held *held = told_find(told, item->text);
+            assert_non_null(held);
+            assert_int_equal(held->state, UNIT_WITHDRAWN); /* one request each */
+            held->state = UNIT_ANONYMIZED;
+        }
+    } else {
+        struct held *held = told_find(told, json_member_text(body, "disclosure_ref"));
+        assert_non_null(held);
+        assert_int_equal(held->state, UNIT_HELD);
+        if (strcmp(output->type, "register.disclosure.corrected") == 0)
+            take_fields(held, json_member(body, "fields"));
+        else
+            held->state = UNIT_WITHDRAWN;
+    }
+}
+
+static int by_unit(const void *a, const void *b) {
+    const struct held *left = *(struct held *const *)a, *right = *(struct held *const *)b;
+    int order = text_compare(left->recipient, right->recipient);
+    if (!order)
+        order = text_compare(left->person, right->person);
+    if (!order)
+        order = text_compare(left->customer_id, right->customer_id);
+    return order ? order : text_compare(left->shipment_id, right->shipment_id);
+}
+
+static void assert_ids_unique(const struct fold *fold) {
+    for (size_t i = 0; i < fold->outputs.count; i++) {
+        for (size_t j = 0; j < i; j++)
+            assert_memory_not_equal(&fold->outputs.at[i].id, &fold->outputs.at[j].id,
+                                    sizeof(struct output_id));
+    }
+}
+
+static void write_held(struct json_writer *writer, const struct held *held) {
+    json_array(writer);
+    json_text(writer, held->recipient);
+    json_text(writer, held->person);
+    json_text(writer, held->customer_id);
+    json_text(writer, held->shipment_id);
+    json_text(writer, held->service);
+    json_text(writer, held->role);
+    json_int(writer, held->parcels);
+    for (size_t f = 0; f <= FIELD_PICKUP_POINT; f++)
+        json_text(writer, held->fields[f]);
+    json_array_end(writer);
+}
+
+/* What is anonymized counts as never told. What a change of service withdrew goes with what replaced it: it
+ * must lie beside something held by the same recipient. */
+struct text fold_told(struct fold *fold) {
+    struct told told = {.fold = fold};
+    assert_ids_unique(fold);
+    for (size_t i = 0; i < fold->outputs.count; i++) {
+        if (text_present(fold->outputs.at[i].recipient))
+            take_output(&told, &fold->outputs.at[i]);
+    }
+    if (told.held.count)
+        qsort(told.held.at, told.held.count, sizeof(struct held *), by_unit);
+    json_writer_reset(fold->writer);
+    json_array(fold->writer);
+    for (size_t i = 0; i < told.held.count; i++) {
+        bool beside = told.held.at[i]->state != UNIT_WITHDRAWN;
+        for (size_t j = 0; j < told.held.count; j++)
+            beside |= told.held.at[j]->state == UNIT_HELD && by_unit(&told.held.at[i], &told.held.at[j]) == 0;
+        assert_true(beside);
+        if (told.held.at[i]->state == UNIT_HELD)
+            write_held(fold->writer, told.held.at[i]);
+    }
+    json_array_end(fold->writer);
+    return json_writer_take(fold->writer, &fold->kept);
+}
