@@ -136,8 +136,8 @@ static enum outcome take_news(struct consumer *consumer, const struct topic_poll
     case TOPIC_END: return take_end(consumer, polled, err);
     case TOPIC_REASSIGNED:
         drop_records(consumer, NULL);
-        consumer->assigned_once = true;
-        return assignment_replace(&consumer->assignment, &consumer->arena, err);
+        consumer->reassigned = true;
+        return OK;
     case TOPIC_OUT_OF_RANGE:
         partition = assignment_find(&consumer->assignment, polled->topic, polled->partition);
         if (partition)
@@ -633,6 +633,19 @@ static enum outcome check_topics(struct consumer *consumer) {
     return OK;
 }
 
+/* Takes over what the group gave; asked again until it is told. */
+static enum outcome take_assignment(struct consumer *consumer, struct err *err) {
+    if (!consumer->reassigned)
+        return OK;
+    arena_reset(&consumer->arena);
+    enum outcome outcome = assignment_replace(&consumer->assignment, &consumer->arena, err);
+    if (outcome == OK) {
+        consumer->reassigned = false;
+        consumer->assigned_once = true;
+    }
+    return outcome;
+}
+
 /* The vault is opened before anything is claimed: a claim that cannot be followed by work helps nobody. */
 static enum outcome claim_due(struct consumer *consumer, struct err *err) {
     const struct consume_setup *setup = &consumer->setup;
@@ -671,6 +684,8 @@ static enum outcome calendar_turn(struct consumer *consumer, struct err *err) {
 enum outcome consume_turn(struct consumer *consumer, int wait_ms, struct err *err) {
     enum outcome outcome = check_topics(consumer);
     if (outcome == OK)
+        outcome = take_assignment(consumer, err);
+    if (outcome == OK && !consumer->reassigned)
         outcome = claim_due(consumer, err);
     if (outcome == OK)
         outcome = consume_batch(consumer, assignment_wait_ms(&consumer->assignment, wait_ms), err);
@@ -702,5 +717,5 @@ bool consumer_ready(const struct consumer *consumer, char *reason, size_t room) 
 }
 
 bool consumer_caught_up(const struct consumer *consumer) {
-    return consumer->assigned_once && !consumer->away && assignment_caught_up(&consumer->assignment);
+    return consumer->assigned_once && !consumer->reassigned && !consumer->away && assignment_caught_up(&consumer->assignment);
 }

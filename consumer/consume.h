@@ -63,6 +63,7 @@ struct consumer {
     struct work work;
     bool in_calendar; /* the work in hand is the calendar's */
     /* how it stands */
+    bool reassigned; /* the group gave other partitions, not taken over yet */
     bool assigned_once;
     unsigned away;        /* enum consume_away bits */
     char missing[120];    /* topics that do not exist; "" = none */

@@ -281,6 +281,7 @@ static enum outcome publish_commit(void *opaque, struct err *err) {
     /* What the broker has not answered yet is waited for; commit does the same, but then nobody could be killed in
      * between. A timeout shows in commit. */
     (void)rd_kafka_flush(publish->producer, timeout_ms(publish));
+    KILL_POINT("relay.after_flush");
     KILL_POINT_SOON("relay.inside_commit");
     rd_kafka_error_t *error = rd_kafka_commit_transaction(publish->producer, timeout_ms(publish));
     if (!error)

@@ -22,7 +22,7 @@
 const char *const relay_kill_points[] = {
     "relay.after_lock",      "relay.after_init",    "relay.after_compare",   "relay.after_rows",      "relay.after_begin",
     "relay.after_keys",      "relay.after_first_send", "relay.after_sends",  "relay.after_positions", "relay.before_commit",
-    "relay.inside_commit",   "relay.after_commit",  "relay.after_abort",     "relay.before_record",   "relay.after_record",
+    "relay.after_flush", "relay.inside_commit",   "relay.after_commit",  "relay.after_abort",     "relay.before_record",   "relay.after_record",
     "relay.before_drop",     "relay.after_drop",    NULL};
 
 static int64_t monotonic_us(const struct relay *relay) {
@@ -186,6 +186,7 @@ static enum outcome probe(struct relay *relay, struct relay_topic *topic, struct
     }
     topic->backoff_us = 0;
     topic->stalled = false;
+    relay->drained = false; /* it may have rows above the last one that was read */
     relay_count_stalled(relay);
     log_write(LOG_INFO, "topic_flows", "A stalled topic has caught up.", LOG_TEXT("topic", want.topic));
     return OK;

@@ -46,6 +46,7 @@ struct relay_row {
     bool stale;                /* its body was sealed under another key than the ring holds now */
     enum relay_fate fate;
     const char *detail; /* of a fate, without content */
+    bool noted;         /* the fate is among those to be recorded */
 };
 struct relay_rows {
     struct relay_row *at;

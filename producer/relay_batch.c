@@ -58,7 +58,8 @@ enum outcome relay_record(struct relay *relay, struct err *err) {
 }
 
 /* Remembers what became of a row, to be recorded. */
-static enum outcome settle(struct relay *relay, const struct relay_row *row, struct err *err) {
+static enum outcome settle(struct relay *relay, struct relay_row *row, struct err *err) {
+    row->noted = true;
     if (row->fate == FATE_WITHHELD)
         metrics_add(METRIC_WITHHELD, 0, 1);
     if (row->fate == FATE_UNPUBLISHABLE) {
@@ -183,6 +184,16 @@ static enum outcome send_all(struct relay *relay, struct relay_row **rows, size_
     return outcome;
 }
 
+/* Fates are recorded before Kafka commits a position beyond their rows: after a crash in between, a row below the
+ * position counts as published. */
+static enum outcome settle_all(struct relay *relay, struct relay_row **rows, size_t count, struct err *err) {
+    enum outcome outcome = OK;
+    for (size_t i = 0; i < count && outcome == OK; i++)
+        if (!rows[i]->noted && (rows[i]->fate == FATE_WITHHELD || rows[i]->fate == FATE_UNPUBLISHABLE))
+            outcome = settle(relay, rows[i], err);
+    return outcome == OK && relay->fate_count ? relay_record(relay, err) : outcome;
+}
+
 /* Kafka has committed: what was being sent is published. */
 static void published(struct relay *relay) {
     for (size_t i = 0; i < relay->topic_count; i++) {
@@ -208,6 +219,8 @@ static enum outcome transaction(struct relay *relay, struct relay_row **rows, si
         return outcome;
     KILL_POINT("relay.after_begin");
     outcome = send_all(relay, rows, count, &sent, err);
+    if (outcome == OK)
+        outcome = settle_all(relay, rows, count, err);
     if (outcome == OK && sent) {
         relay->reaching = AWAY_REGISTER;
         outcome = relay->outbox_ops->alive(relay->outbox, err);
@@ -275,7 +288,7 @@ static enum outcome isolate(struct relay *relay, struct relay_row **rows, size_t
     if (count == 1) {
         rows[0]->fate = FATE_UNPUBLISHABLE;
         rows[0]->detail = "refused by Kafka";
-        return OK;
+        return settle_all(relay, rows, 1, err);
     }
     size_t half = count / 2;
     enum outcome outcome = publish_rows(relay, rows, half, settled_before, err);
@@ -291,16 +304,6 @@ static enum outcome publish_rows(struct relay *relay, struct relay_row **rows, s
     if (outcome != POISON)
         return outcome;
     return isolate(relay, rows, count, settled_before, err);
-}
-
-/* Publishes one transaction's worth, then remembers the fates. */
-static enum outcome flush(struct relay *relay, struct relay_row **rows, size_t count, int64_t settled_before,
-                          struct err *err) {
-    enum outcome outcome = count ? publish_rows(relay, rows, count, settled_before, err) : OK;
-    for (size_t i = 0; i < count && outcome == OK; i++)
-        if (rows[i]->fate == FATE_WITHHELD || rows[i]->fate == FATE_UNPUBLISHABLE)
-            outcome = settle(relay, rows[i], err);
-    return outcome;
 }
 
 enum outcome relay_batch(struct relay *relay, struct relay_rows *rows, int64_t settled_before, struct err *err) {
@@ -321,11 +324,11 @@ enum outcome relay_batch(struct relay *relay, struct relay_rows *rows, int64_t s
             continue;
         }
         if (count && bytes + row->body.size > relay->config.batch_bytes) {
-            outcome = flush(relay, part, count, settled_before, err);
+            outcome = publish_rows(relay, part, count, settled_before, err);
             count = bytes = 0;
         }
         part[count++] = row;
         bytes += row->body.size;
     }
-    return outcome == OK ? flush(relay, part, count, settled_before, err) : outcome;
+    return outcome == OK && count ? publish_rows(relay, part, count, settled_before, err) : outcome;
 }

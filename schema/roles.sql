@@ -1,4 +1,4 @@
--- Makes the database and the roles that a PostgreSQL cluster, the register's or the vault's, needs before any migration.
+-- Makes the database and the roles that a PostgreSQL cluster, register or vault, needs before any migration.
 --
 -- Run by a superuser, any number of times:
 --     psql -d postgres -v ON_ERROR_STOP=1 -v database=register -f schema/roles.sql
@@ -10,7 +10,7 @@
 -- kr_consumer  writes the register; may end its own backends (a role always may), which is how a claim frees itself
 --              from a predecessor that went silent in a transaction
 -- kr_producer  reads the outbox and transit keys; sees in pg_stat_activity who holds the outbox's horizon
--- kr_operator  runs it, without personal data
+-- kr_operator  runs it, without personal data; `status` names who holds the outbox's horizon too
 -- kr_clerk     opens personal data with a stated reason
 -- kr_auditor   reads the audit
 
@@ -41,7 +41,7 @@ REVOKE CONNECT ON DATABASE template1 FROM PUBLIC;
 -- Only the register has an outbox, hence a horizon that somebody may hold.
 SELECT :'database' = 'register' AS has_outbox \gset
 \if :has_outbox
-GRANT pg_read_all_stats TO kr_producer;
+GRANT pg_read_all_stats TO kr_producer, kr_operator;
 \endif
 
 \connect :"database"

@@ -22,7 +22,7 @@ bool argument_given(const struct arguments *arguments, const char *name) {
     return argument(arguments, name) != NULL;
 }
 
-bool number_parse(const char *text, long long least, long long most, const char *what, long long *number) {
+bool argument_parse(const char *text, long long least, long long most, const char *what, long long *number) {
     char *end = NULL;
     errno = 0;
     long long parsed = strtoll(text, &end, 10);
@@ -34,11 +34,12 @@ bool number_parse(const char *text, long long least, long long most, const char 
     return true;
 }
 
-bool argument_number(const struct arguments *arguments, const char *name, long long least, long long *number) {
+bool argument_number(const struct arguments *arguments, const char *name, long long least,
+                     long long *number) {
     const char *text = argument(arguments, name);
     char what[64];
     snprintf(what, sizeof(what), "--%s", name);
-    return !text || number_parse(text, least, 1000000000, what, number);
+    return !text || argument_parse(text, least, 1000000000, what, number);
 }
 
 /* How many words of `name` the arguments begin with: all of them, or 0. */
@@ -68,8 +69,8 @@ const struct command *command_find(int argc, char **argv, int *words) {
 }
 
 /* One option at argv[*at]; raises *at when its value stands apart. */
-static int parse_option(const struct command *command, int argc, char **argv, int *at, struct session *session,
-                        struct arguments *arguments) {
+static int parse_option(const struct command *command, int argc, char **argv, int *at,
+                        struct session *session, struct arguments *arguments) {
     const char *text = argv[*at] + 2;
     const char *equals = strchr(text, '=');
     char name[32];
@@ -81,8 +82,8 @@ static int parse_option(const struct command *command, int argc, char **argv, in
     int row = index_of(arguments, name);
     bool config = strcmp(name, "config") == 0;
     if (row < 0 && !config) {
-        fprintf(stderr, "kundregister %s: there is no option --%s; see kundregister %s -h\n", command->name, name,
-                command->name);
+        fprintf(stderr, "kundregister %s: there is no option --%s; see kundregister %s -h\n", command->name,
+                name, command->name);
         return EXIT_USAGE;
     }
     bool takes_value = config || command->options[row].value;
@@ -110,8 +111,8 @@ static int check_whole(const struct command *command, const struct arguments *ar
     for (int i = 0; i < OPTIONS_MAX && command->options[i].name; i++) {
         const char *value = arguments->values[i];
         if (command->options[i].needed && (!value || !*value)) {
-            fprintf(stderr, "kundregister %s: --%s %s is needed: %s\n", command->name, command->options[i].name,
-                    command->options[i].value, command->options[i].help);
+            fprintf(stderr, "kundregister %s: --%s %s is needed: %s\n", command->name,
+                    command->options[i].name, command->options[i].value, command->options[i].help);
             return EXIT_USAGE;
         }
     }

@@ -33,34 +33,39 @@ void cells_close(struct cells *cells) {
     *cells = (struct cells){0};
 }
 
-static enum outcome fetch_rings(struct cells *cells, struct arena *arena, const struct sealed *sealed, size_t count,
-                                struct err *err) {
+static enum outcome fetch_rings(struct cells *cells, struct arena *arena, const struct sealed *sealed,
+                                size_t count, struct err *err) {
     struct key_want *wants = ARENA_ARRAY(arena, struct key_want, count ? count : 1);
     size_t wanted = 0;
     if (!wants)
         return err_set(err, FATAL, 0, "out of memory");
     for (size_t i = 0; i < count; i++) {
         if (text_present(sealed[i].bytes))
-            wants[wanted++] = (struct key_want){
-                .person = sealed[i].person, .generation = sealed[i].generation, .category = sealed[i].category};
+            wants[wanted++] = (struct key_want){.person = sealed[i].person,
+                                                .generation = sealed[i].generation,
+                                                .category = sealed[i].category};
     }
     if (wanted == 0)
         return OK;
     return keyring_load(cells->keyring, arena, wants, wanted, clock_system.monotonic_us(NULL) / 1000000, err);
 }
 
-static enum outcome read_one(struct cells *cells, struct arena *arena, struct sealed *sealed, struct err *err) {
+static enum outcome read_one(struct cells *cells, struct arena *arena, struct sealed *sealed,
+                             struct err *err) {
     struct seal_key key;
-    if (!keyring_sealed_key(cells->keyring, sealed->person, sealed->generation, sealed->category, sealed->bytes, &key))
-        return err_set(err, FATAL, 0, "the vault has no key for a cell of %s.%s: it is damaged or was restored; see "
-                       "`kundregister doctor --deep`", sealed->place.table, sealed->place.column);
+    if (!keyring_sealed_key(cells->keyring, sealed->person, sealed->generation, sealed->category,
+                            sealed->bytes, &key))
+        return err_set(err, FATAL, 0,
+                       "the vault has no key for a cell of %s.%s: it is damaged or was restored; see "
+                       "`kundregister doctor --deep`",
+                       sealed->place.table, sealed->place.column);
     enum outcome outcome = open_cell(&key, &sealed->place, sealed->bytes, arena, &sealed->plain, err);
     secret_wipe(&key, sizeof(key));
     return outcome;
 }
 
-enum outcome cells_read(struct cells *cells, struct arena *arena, struct sealed *sealed, size_t count, size_t *failed,
-                        struct err *err) {
+enum outcome cells_read(struct cells *cells, struct arena *arena, struct sealed *sealed, size_t count,
+                        size_t *failed, struct err *err) {
     enum outcome outcome = fetch_rings(cells, arena, sealed, count, err);
     if (failed)
         *failed = count;

@@ -1,5 +1,6 @@
 /* What a command of `kundregister` is: one row of the table in main.c and one function in a file of its own.
- * Options are declared, not parsed, by a command; help, the manual page and the parser all read the same row. */
+ * Options are declared, not parsed, by a command; help, the manual page and the parser all read the same row.
+ */
 #ifndef KR_COMMAND_H
 #define KR_COMMAND_H
 
@@ -42,10 +43,11 @@ extern const struct command commands[]; /* ended by a row without name */
 /* The option's value, or NULL when it was not given. */
 const char *argument(const struct arguments *arguments, const char *name);
 bool argument_given(const struct arguments *arguments, const char *name);
-/* A whole number from `least` on; false after a complaint on stderr. *number stays when the option is missing. */
+/* A whole number from `least` on; false after a complaint on stderr. *number stays when the option is
+ * missing. */
 bool argument_number(const struct arguments *arguments, const char *name, long long least, long long *number);
 /* The same of a text given under `what`. */
-bool number_parse(const char *text, long long least, long long most, const char *what, long long *number);
+bool argument_parse(const char *text, long long least, long long most, const char *what, long long *number);
 
 /* Finds the command that argv[0], argv[1], ... name (the longest that fits) and how many words that took. */
 const struct command *command_find(int argc, char **argv, int *words);
@@ -54,7 +56,8 @@ const struct command *command_find(int argc, char **argv, int *words);
 int command_parse(const struct command *command, int argc, char **argv, struct session *session,
                   struct arguments *arguments);
 
-/* Help: of everything, of a command or a group of commands ("policy"), of exit codes; false when there is none. */
+/* Help: of everything, of a command or a group of commands ("policy"), of exit codes; false when there is
+ * none. */
 void help_overview(FILE *file);
 bool help_topic(FILE *file, const char *topic);
 void help_command(FILE *file, const struct command *command);

@@ -1,4 +1,5 @@
-/* `customer find`: whose address or number this is, by keyed hash. `customer show` stands in customer_show.c. */
+/* `customer find`: whose address or number this is, by keyed hash. `customer show` stands in customer_show.c.
+ */
 #include "core/cli/cells.h"
 #include "core/cli/command.h"
 #include "queries.h"
@@ -101,7 +102,8 @@ int command_customer_find(struct session *session, const struct arguments *argum
     if (code == EXIT_FINE)
         code = hash_address(session, kind, address, hash);
     secret_wipe(address, sizeof(address));
-    /* The address is no subject: the audit holds no personal data beyond who it was about, which is not known yet. */
+    /* The address is no subject: the audit holds no personal data beyond who it was about, which is not known
+     * yet. */
     if (code == EXIT_FINE)
         code = session_audit(session, reg, "customer find", NULL, argument(arguments, "reason"), kind);
     return code == EXIT_FINE ? print_found(session, vault, kind, hash) : code;

@@ -1,5 +1,5 @@
-/* `customer show`: everything that the register holds of one person, opened cell by cell, with purpose, legal basis
- * and end of each. */
+/* `customer show`: everything that the register holds of one person, opened cell by cell, with purpose, legal
+ * basis and end of each. */
 #include "core/cli/cells.h"
 #include "core/cli/command.h"
 #include "core/json_read.h"
@@ -50,7 +50,8 @@ static const struct policy *policy_numbered(struct showing *showing, int number)
     if (showing->policy_count == POLICIES_MAX || !params)
         return NULL;
     db_param_int4(params, number);
-    if (session_run(showing->session, showing->reg, &query_cli_policy_numbered, params, &result) == EXIT_FINE &&
+    if (session_run(showing->session, showing->reg, &query_cli_policy_numbered, params, &result) ==
+            EXIT_FINE &&
         db_rows(result) > 0)
         policy = policy_parse(db_text(result, 0, 0), ignore_complaint, NULL, &showing->session->err);
     db_result_release(result);
@@ -62,8 +63,8 @@ static const struct policy *policy_numbered(struct showing *showing, int number)
 /* ---- what is there ---- */
 
 static bool hold(struct showing *showing, enum category category, const char *table, const char *column,
-                 struct text owner, struct text object, int64_t place_generation, int64_t generation, struct text bytes,
-                 int32_t until, int policy) {
+                 struct text owner, struct text object, int64_t place_generation, int64_t generation,
+                 struct text bytes, int32_t until, int policy) {
     struct arena *arena = &showing->session->arena;
     if (!text_present(bytes))
         return true;
@@ -112,8 +113,8 @@ static int show_persons(struct showing *showing, size_t *found) {
         output_text(output, "language", db_text(result, row, 4));
         output_time(output, "closed", db_time(result, row, 5));
         output_time(output, "last_activity", db_time(result, row, 6));
-        kept = kept && hold(showing, CATEGORY_PROFILE, "person", "profile", showing->person, TEXT_ABSENT, generation,
-                            generation, db_text(result, row, 8), db_date(result, row, 7),
+        kept = kept && hold(showing, CATEGORY_PROFILE, "person", "profile", showing->person, TEXT_ABSENT,
+                            generation, generation, db_text(result, row, 8), db_date(result, row, 7),
                             (int)db_int(result, row, 9));
     }
     output_table_end(output);
@@ -141,10 +142,10 @@ static int show_orders(struct showing *showing) {
         output_time(output, "cancelled", db_time(result, row, 4));
         output_time(output, "last_delivered", db_time(result, row, 5));
         kept = kept &&
-               hold(showing, CATEGORY_CLAIM, "customer_order", "claim", showing->person, order, -1, generation,
-                    db_text(result, row, 7), db_date(result, row, 6), policy) &&
-               hold(showing, CATEGORY_VOUCHER, "customer_order", "voucher", showing->person, order, -1, generation,
-                    db_text(result, row, 9), db_date(result, row, 8), policy) &&
+               hold(showing, CATEGORY_CLAIM, "customer_order", "claim", showing->person, order, -1,
+                    generation, db_text(result, row, 7), db_date(result, row, 6), policy) &&
+               hold(showing, CATEGORY_VOUCHER, "customer_order", "voucher", showing->person, order, -1,
+                    generation, db_text(result, row, 9), db_date(result, row, 8), policy) &&
                hold(showing, CATEGORY_OSS, "customer_order", "oss", showing->person, order, -1, generation,
                     db_text(result, row, 11), db_date(result, row, 10), policy);
     }
@@ -192,9 +193,9 @@ static int show_grounds(struct showing *showing) {
     if (code != EXIT_FINE)
         return code;
     for (size_t row = 0; row < db_rows(result); row++)
-        kept = kept && hold(showing, CATEGORY_LEDGER, "notice", "ground", showing->person, db_text(result, row, 0), -1,
-                            db_int(result, row, 1), db_text(result, row, 3), db_date(result, row, 2),
-                            (int)db_int(result, row, 4));
+        kept = kept && hold(showing, CATEGORY_LEDGER, "notice", "ground", showing->person,
+                            db_text(result, row, 0), -1, db_int(result, row, 1), db_text(result, row, 3),
+                            db_date(result, row, 2), (int)db_int(result, row, 4));
     db_result_release(result);
     return kept ? EXIT_FINE : session_refuse(showing->session, EXIT_REFUSED, "out of memory");
 }
@@ -214,10 +215,12 @@ static struct text grounds(struct showing *showing, const struct held *held, boo
             if (!text_equal(purpose->name, category->purposes[i]))
                 continue;
             if (names)
-                snprintf(buffer + used, sizeof(buffer) - used, "%s%.*s", used ? "," : "", TEXT_ARGS(purpose->name));
+                snprintf(buffer + used, sizeof(buffer) - used, "%s%.*s", used ? "," : "",
+                         TEXT_ARGS(purpose->name));
             else
                 snprintf(buffer + used, sizeof(buffer) - used, "%s%.*s%s%.*s", used ? "," : "",
-                         TEXT_ARGS(purpose->basis), text_present(purpose->law) ? ": " : "", TEXT_ARGS(purpose->law));
+                         TEXT_ARGS(purpose->basis), text_present(purpose->law) ? ": " : "",
+                         TEXT_ARGS(purpose->law));
             used = strlen(buffer);
         }
     }
@@ -279,7 +282,8 @@ static int put_for_people(struct showing *showing, const struct held *held) {
     output_note(output, "%s%s%.*s: kept until %s for %.*s on %.*s (policy %.*s)",
                 category_names[held->sealed.category], text_present(held->object) ? " of " : "",
                 TEXT_ARGS(held->object), until, TEXT_ARGS(grounds(showing, held, true)),
-                TEXT_ARGS(grounds(showing, held, false)), TEXT_ARGS(policy ? policy->version : TEXT("unknown")));
+                TEXT_ARGS(grounds(showing, held, false)),
+                TEXT_ARGS(policy ? policy->version : TEXT("unknown")));
     output_table(output, "value", NULL, NULL);
     put_fields(output, "", root);
     output_table_end(output);

@@ -1,4 +1,5 @@
-/* `dead-letter list` and `dead-letter show`: records that could not be taken in, by pointer and never by content. */
+/* `dead-letter list` and `dead-letter show`: records that could not be taken in, by pointer and never by
+ * content. */
 #include "core/cli/command.h"
 #include "core/event.h"
 #include "queries.h"
@@ -31,7 +32,8 @@ int command_dead_letter_list(struct session *session, const struct arguments *ar
     if (!argument_number(arguments, "limit", 1, &limit))
         return EXIT_USAGE;
     if (reason && !known_reason(reason))
-        return session_refuse(session, EXIT_USAGE, "there is no reason of that name; they are called as not_utf8, unknown_ref");
+        return session_refuse(session, EXIT_USAGE,
+                              "there is no reason of that name; they are called as not_utf8, unknown_ref");
     int code = session_open(session, CLUSTER_REGISTER, ROLE_OPERATOR, &reg);
     if (code == EXIT_FINE)
         code = session_schema(session, reg, CLUSTER_REGISTER);
@@ -68,8 +70,8 @@ static bool parse_pointer(const char *text, struct text *topic, long long *parti
         return false;
     *topic = (struct text){text, (size_t)(first - text)};
     snprintf(middle, sizeof(middle), "%.*s", (int)(second - first - 1), first + 1);
-    return number_parse(middle, 0, INT32_MAX, "PARTITION", partition) &&
-           number_parse(second + 1, 0, INT64_MAX, "OFFSET", offset);
+    return argument_parse(middle, 0, INT32_MAX, "PARTITION", partition) &&
+           argument_parse(second + 1, 0, INT64_MAX, "OFFSET", offset);
 }
 
 int command_dead_letter_show(struct session *session, const struct arguments *arguments) {

@@ -18,8 +18,8 @@ static void put_recipient(struct output *output, const struct policy *policy, st
     output_text(output, "recipient_name", at >= 0 ? policy->recipients[at].name : TEXT_ABSENT);
 }
 
-static int put_disclosures(struct session *session, struct db *reg, const struct policy *policy, const char *person,
-                           size_t *count) {
+static int put_disclosures(struct session *session, struct db *reg, const struct policy *policy,
+                           const char *person, size_t *count) {
     struct db_result *result = NULL;
     struct output *output = session->output;
     int code = ask(session, reg, &query_cli_disclosures, person, &result);
@@ -51,8 +51,8 @@ static int put_disclosures(struct session *session, struct db *reg, const struct
     return EXIT_FINE;
 }
 
-static int put_notices(struct session *session, struct db *reg, const struct policy *policy, const char *person,
-                       size_t *count) {
+static int put_notices(struct session *session, struct db *reg, const struct policy *policy,
+                       const char *person, size_t *count) {
     struct db_result *result = NULL;
     struct output *output = session->output;
     int code = ask(session, reg, &query_cli_notices, person, &result);

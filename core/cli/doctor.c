@@ -9,8 +9,8 @@
 
 static const char *const grade_names[GRADES] = {"ok", "warning", "error"};
 
-void doctor_find(struct doctor *doctor, enum grade grade, const char *about, const char *way_out, const char *format,
-                 ...) {
+void doctor_find(struct doctor *doctor, enum grade grade, const char *about, const char *way_out,
+                 const char *format, ...) {
     char buffer[512];
     va_list arguments;
     va_start(arguments, format);
@@ -28,8 +28,8 @@ void doctor_find(struct doctor *doctor, enum grade grade, const char *about, con
 /* ---- configuration ---- */
 
 static void take_complaint(void *context, enum config_grade grade, const char *where, const char *message) {
-    doctor_find(context, grade == CONFIG_WRONG ? GRADE_ERROR : GRADE_WARNING, "configuration", "kundregister config check",
-                "%s%s%s", where, *where ? ": " : "", message);
+    doctor_find(context, grade == CONFIG_WRONG ? GRADE_ERROR : GRADE_WARNING, "configuration",
+                "kundregister config check", "%s%s%s", where, *where ? ": " : "", message);
 }
 
 static bool read_configuration(struct doctor *doctor) {
@@ -74,21 +74,26 @@ void doctor_rings(struct doctor *doctor) {
     struct session *session = doctor->session;
     struct ring_search search = {.doctor = doctor};
     struct cells cells = {0};
-    struct walk walk = {.session = session, .cells = &cells, .notices = true, .unopened = take_unopened, .context = &search};
+    struct walk walk = {
+        .session = session, .cells = &cells, .notices = true, .unopened = take_unopened, .context = &search};
     int code = session_open(session, CLUSTER_REGISTER, ROLE_AUDITOR, &walk.reg);
     if (code == EXIT_FINE)
-        code = session_audit(session, walk.reg, "doctor deep", NULL, NULL, "every cell was opened, none shown");
+        code =
+            session_audit(session, walk.reg, "doctor deep", NULL, NULL, "every cell was opened, none shown");
     if (code == EXIT_FINE)
         code = cells_open(&cells, session, walk.reg, ROLE_AUDITOR);
     if (code == EXIT_FINE)
         code = walk_run(&walk);
     cells_close(&cells);
     if (code != EXIT_FINE)
-        doctor_find(doctor, GRADE_ERROR, "rings", "see the message on stderr", "The rings could not all be examined.");
+        doctor_find(doctor, GRADE_ERROR, "rings", "see the message on stderr",
+                    "The rings could not all be examined.");
     else if (search.missing > NAMED_MOST)
-        doctor_find(doctor, GRADE_ERROR, "rings", NULL, "%zu persons in all have cells that do not open.", search.missing);
+        doctor_find(doctor, GRADE_ERROR, "rings", NULL, "%zu persons in all have cells that do not open.",
+                    search.missing);
     else if (search.missing == 0)
-        doctor_find(doctor, GRADE_OK, "rings", NULL, "Every cell of %llu rows opens with a key from the vault.",
+        doctor_find(doctor, GRADE_OK, "rings", NULL,
+                    "Every cell of %llu rows opens with a key from the vault.",
                     (unsigned long long)walk.rows);
 }
 
@@ -114,8 +119,8 @@ static void put_findings(struct doctor *doctor) {
         output_text(output, "way_out", finding->way_out);
     }
     output_table_end(output);
-    output_note(output, "%zu fine, %zu warnings, %zu errors", doctor->counts[GRADE_OK], doctor->counts[GRADE_WARNING],
-                doctor->counts[GRADE_ERROR]);
+    output_note(output, "%zu fine, %zu warnings, %zu errors", doctor->counts[GRADE_OK],
+                doctor->counts[GRADE_WARNING], doctor->counts[GRADE_ERROR]);
     if (doctor->session->json) {
         output_int(output, "warnings", (int64_t)doctor->counts[GRADE_WARNING]);
         output_int(output, "errors", (int64_t)doctor->counts[GRADE_ERROR]);
@@ -123,8 +128,9 @@ static void put_findings(struct doctor *doctor) {
 }
 
 int command_doctor(struct session *session, const struct arguments *arguments) {
-    struct doctor doctor = {
-        .session = session, .dev = argument_given(arguments, "dev"), .deep = argument_given(arguments, "deep")};
+    struct doctor doctor = {.session = session,
+                            .dev = argument_given(arguments, "dev"),
+                            .deep = argument_given(arguments, "deep")};
     if (read_configuration(&doctor)) {
         doctor_servers(&doctor);
         doctor_topics(&doctor);

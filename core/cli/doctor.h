@@ -28,8 +28,8 @@ struct doctor {
 };
 
 /* way_out NULL: none is needed. */
-void doctor_find(struct doctor *doctor, enum grade grade, const char *about, const char *way_out, const char *format, ...)
-    __attribute__((format(printf, 5, 6)));
+void doctor_find(struct doctor *doctor, enum grade grade, const char *about, const char *way_out,
+                 const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 /* Reachability, settings, schemas, clocks, keys and the policy: doctor_servers.c. */
 void doctor_servers(struct doctor *doctor);

@@ -56,8 +56,8 @@ static struct text terminated(struct arena *arena, const char *name) {
     return (struct text){copy, size};
 }
 
-enum outcome kafka_view_topics(struct kafka_view *view, struct arena *arena, struct kafka_topic **topics, size_t *count,
-                               struct err *err) {
+enum outcome kafka_view_topics(struct kafka_view *view, struct arena *arena, struct kafka_topic **topics,
+                               size_t *count, struct err *err) {
     const struct rd_kafka_metadata *metadata = NULL;
     rd_kafka_resp_err_t code = rd_kafka_metadata(view->client, 1, NULL, &metadata, ANSWER_MS);
     if (code)
@@ -88,7 +88,8 @@ const struct kafka_topic *kafka_topic_find(const struct kafka_topic *topics, siz
     return count ? bsearch(&wanted, topics, count, sizeof(*topics), compare_topics) : NULL;
 }
 
-static void take_setting(struct kafka_topic *topic, const char *name, const char *value, struct arena *arena) {
+static void take_setting(struct kafka_topic *topic, const char *name, const char *value,
+                         struct arena *arena) {
     if (!value)
         return;
     if (strcmp(name, "cleanup.policy") == 0)
@@ -101,7 +102,8 @@ static void take_setting(struct kafka_topic *topic, const char *name, const char
         topic->message_bytes = strtoll(value, NULL, 10);
 }
 
-static void take_settings(rd_kafka_event_t *event, struct arena *arena, struct kafka_topic *topics, size_t count) {
+static void take_settings(rd_kafka_event_t *event, struct arena *arena, struct kafka_topic *topics,
+                          size_t count) {
     size_t resource_count = 0;
     const rd_kafka_DescribeConfigs_result_t *result = rd_kafka_event_DescribeConfigs_result(event);
     const rd_kafka_ConfigResource_t **resources =
@@ -114,16 +116,17 @@ static void take_settings(rd_kafka_event_t *event, struct arena *arena, struct k
             if (!text_equal(topics[t].name, name))
                 continue;
             for (size_t e = 0; e < entry_count; e++)
-                take_setting(&topics[t], rd_kafka_ConfigEntry_name(entries[e]), rd_kafka_ConfigEntry_value(entries[e]),
-                             arena);
+                take_setting(&topics[t], rd_kafka_ConfigEntry_name(entries[e]),
+                             rd_kafka_ConfigEntry_value(entries[e]), arena);
         }
     }
 }
 
-enum outcome kafka_view_settings(struct kafka_view *view, struct arena *arena, struct kafka_topic *topics, size_t count,
-                                 struct err *err) {
+enum outcome kafka_view_settings(struct kafka_view *view, struct arena *arena, struct kafka_topic *topics,
+                                 size_t count, struct err *err) {
     rd_kafka_queue_t *queue = rd_kafka_queue_new(view->client);
-    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(view->client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+    rd_kafka_AdminOptions_t *options =
+        rd_kafka_AdminOptions_new(view->client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
     rd_kafka_ConfigResource_t **resources = calloc(count ? count : 1, sizeof(*resources));
     rd_kafka_event_t *event = NULL;
     enum outcome outcome = OK;
@@ -161,9 +164,10 @@ out:
     return outcome;
 }
 
-enum outcome kafka_view_log(struct kafka_view *view, const char *topic, int partition, int64_t *start, int64_t *end,
-                            struct err *err) {
-    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(view->client, topic, partition, start, end, ANSWER_MS);
+enum outcome kafka_view_log(struct kafka_view *view, const char *topic, int partition, int64_t *start,
+                            int64_t *end, struct err *err) {
+    rd_kafka_resp_err_t code =
+        rd_kafka_query_watermark_offsets(view->client, topic, partition, start, end, ANSWER_MS);
     if (code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
         code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
         return err_set(err, POISON, code, "Kafka has no partition %d of %s", partition, topic);

@@ -28,8 +28,9 @@ static void reach(struct doctor *doctor, enum cluster cluster) {
         }
         doctor->unreachable = doctor->unreachable || session->err.kind == RETRY;
         doctor_find(doctor, GRADE_ERROR, cluster_names[cluster],
-                    session->err.kind == RETRY ? "start the server, or correct host and port in the configuration"
-                                               : "correct the role, its password or the server's settings",
+                    session->err.kind == RETRY
+                        ? "start the server, or correct host and port in the configuration"
+                        : "correct the role, its password or the server's settings",
                     "As %s: %s", role_names[role], session->err.text);
     }
     if (fine > 0)
@@ -47,7 +48,8 @@ struct expectation {
 };
 static const struct expectation expectations[] = {
     {"fsync", "on", GRADE_ERROR, "a crash of the machine would lose what was committed"},
-    {"synchronous_commit", "on", GRADE_ERROR, "a crash would lose what was committed, and outputs would not match it"},
+    {"synchronous_commit", "on", GRADE_ERROR,
+     "a crash would lose what was committed, and outputs would not match it"},
     {"full_page_writes", "on", GRADE_ERROR, "a crash of the machine would damage tables"},
     {"server_encoding", "UTF8", GRADE_ERROR, "names in every script must fit"},
     {"log_error_verbosity", "terse", GRADE_WARNING, "an error's detail in the server's log can hold ids"},
@@ -61,11 +63,13 @@ static void judge_setting(struct doctor *doctor, enum cluster cluster, struct te
         char way_out[160];
         if (!text_is(name, expected->name) || text_is(value, expected->wanted))
             continue;
-        snprintf(way_out, sizeof(way_out), "ALTER SYSTEM SET %s = '%s'; SELECT pg_reload_conf();", expected->name,
-                 expected->wanted);
-        doctor_find(doctor, expected->grade, cluster_names[cluster],
-                    strcmp(expected->name, "server_encoding") == 0 ? "make the database anew with ENCODING 'UTF8'" : way_out,
-                    "%s is %.*s, not %s: %s.", expected->name, TEXT_ARGS(value), expected->wanted, expected->why);
+        snprintf(way_out, sizeof(way_out), "ALTER SYSTEM SET %s = '%s'; SELECT pg_reload_conf();",
+                 expected->name, expected->wanted);
+        doctor_find(
+            doctor, expected->grade, cluster_names[cluster],
+            strcmp(expected->name, "server_encoding") == 0 ? "make the database anew with ENCODING 'UTF8'"
+                                                           : way_out,
+            "%s is %.*s, not %s: %s.", expected->name, TEXT_ARGS(value), expected->wanted, expected->why);
     }
 }
 
@@ -95,13 +99,15 @@ static bool examine_schema(struct doctor *doctor, enum cluster cluster, struct d
     if (there && session_run(doctor->session, db, &query_cli_schema_version, NULL, &result) == EXIT_FINE)
         version = db_int(result, 0, 0);
     db_result_release(result);
-    if (version == schema_newest(cluster)) {
-        doctor_find(doctor, GRADE_OK, cluster_names[cluster], NULL, "Its schema has version %lld.", (long long)version);
+    if (version == session_newest_schema(cluster)) {
+        doctor_find(doctor, GRADE_OK, cluster_names[cluster], NULL, "Its schema has version %lld.",
+                    (long long)version);
         return true;
     }
     doctor_find(doctor, GRADE_ERROR, cluster_names[cluster],
-                version < schema_newest(cluster) ? "kundregister migrate" : "use the newer program",
-                "Its schema has version %lld, this program needs %d.", (long long)version, schema_newest(cluster));
+                version < session_newest_schema(cluster) ? "kundregister migrate" : "use the newer program",
+                "Its schema has version %lld, this program needs %d.", (long long)version,
+                session_newest_schema(cluster));
     return false;
 }
 
@@ -114,9 +120,12 @@ static void examine_clock(struct doctor *doctor, enum cluster cluster, struct db
     int64_t skew = db_time(result, 0, 0) - middle;
     db_result_release(result);
     int64_t apart = skew < 0 ? -skew : skew;
-    enum grade grade = apart > SKEW_ERROR_US ? GRADE_ERROR : apart > SKEW_WARNING_US ? GRADE_WARNING : GRADE_OK;
+    enum grade grade = apart > SKEW_ERROR_US     ? GRADE_ERROR
+                       : apart > SKEW_WARNING_US ? GRADE_WARNING
+                                                 : GRADE_OK;
     doctor_find(doctor, grade, cluster_names[cluster], grade == GRADE_OK ? NULL : "have NTP set both clocks",
-                "Its clock is %.3f s %s this machine's.", (double)apart / 1e6, skew < 0 ? "behind" : "ahead of");
+                "Its clock is %.3f s %s this machine's.", (double)apart / 1e6,
+                skew < 0 ? "behind" : "ahead of");
 }
 
 static struct text identity(struct doctor *doctor, struct db *db) {
@@ -137,7 +146,8 @@ static void examine_apartness(struct doctor *doctor) {
     else
         doctor_find(doctor, doctor->dev ? GRADE_WARNING : GRADE_ERROR, "vault",
                     "give the vault a PostgreSQL cluster of its own, or say --dev where nothing is real",
-                    "Register and vault lie in one cluster: keys stand in the same write-ahead log as what they seal.");
+                    "Register and vault lie in one cluster: keys stand in the same write-ahead log as what "
+                    "they seal.");
 }
 
 /* ---- keys and policy ---- */
@@ -148,25 +158,33 @@ static void examine_keys(struct doctor *doctor) {
     char vault_id[33];
     const struct {
         const char *name, *path;
-    } files[] = {{"keys.digest.file", session->config.keys.digest_file}, {"keys.ref.file", session->config.keys.ref_file}};
+    } files[] = {{"keys.digest.file", session->config.keys.digest_file},
+                 {"keys.ref.file", session->config.keys.ref_file}};
     for (size_t i = 0; i < 2; i++) {
-        if (!files[i].path || seal_start(&session->err) != OK || secret_read(files[i].path, key, &session->err) != OK)
-            doctor_find(doctor, GRADE_ERROR, "keys", "name a file with 64 hex digits that only the daemons may read",
-                        "%s: %s", files[i].name, files[i].path ? session->err.text : "it is not set");
+        if (!files[i].path || seal_start(&session->err) != OK ||
+            secret_read(files[i].path, key, &session->err) != OK)
+            doctor_find(doctor, GRADE_ERROR, "keys",
+                        "name a file with 64 hex digits that only the daemons may read", "%s: %s",
+                        files[i].name, files[i].path ? session->err.text : "it is not set");
     }
-    if (!session->config.keys.kek_file || secret_read(session->config.keys.kek_file, key, &session->err) != OK) {
-        doctor_find(doctor, GRADE_ERROR, "keys", "name a file with 64 hex digits that only the daemons may read",
-                    "keys.kek.file: %s", session->config.keys.kek_file ? session->err.text : "it is not set");
+    if (!session->config.keys.kek_file ||
+        secret_read(session->config.keys.kek_file, key, &session->err) != OK) {
+        doctor_find(doctor, GRADE_ERROR, "keys",
+                    "name a file with 64 hex digits that only the daemons may read", "keys.kek.file: %s",
+                    session->config.keys.kek_file ? session->err.text : "it is not set");
     } else if (vault_check(doctor->vault, doctor->reg, key, vault_id, &session->err) != OK) {
-        doctor_find(doctor, GRADE_ERROR, "keys", "see the runbook on a lost or foreign vault", "%s", session->err.text);
+        doctor_find(doctor, GRADE_ERROR, "keys", "see the runbook on a lost or foreign vault", "%s",
+                    session->err.text);
     } else {
-        doctor_find(doctor, GRADE_OK, "keys", NULL, "The vault is this register's and the key-encryption key opens it.");
+        doctor_find(doctor, GRADE_OK, "keys", NULL,
+                    "The vault is this register's and the key-encryption key opens it.");
     }
     secret_wipe(key, sizeof(key));
 }
 
 static void take_complaint(void *context, const char *path, const char *message) {
-    doctor_find(context, GRADE_ERROR, "policy", "kundregister policy check", "%s%s%s", path, *path ? ": " : "", message);
+    doctor_find(context, GRADE_ERROR, "policy", "kundregister policy check", "%s%s%s", path,
+                *path ? ": " : "", message);
 }
 
 static void examine_policy(struct doctor *doctor) {
@@ -176,18 +194,19 @@ static void examine_policy(struct doctor *doctor) {
     if (session->config.policy_file) {
         file = policy_read(session->config.policy_file, take_complaint, doctor, &session->err);
         if (!file)
-            doctor_find(doctor, GRADE_ERROR, "policy", "kundregister policy check", "The policy file is not fit for use: %s",
-                        session->err.text);
+            doctor_find(doctor, GRADE_ERROR, "policy", "kundregister policy check",
+                        "The policy file is not fit for use: %s", session->err.text);
     }
     if (doctor->reg && session_policy(session, doctor->reg, &active, &number) == EXIT_FINE) {
         if (!active)
-            doctor_find(doctor, GRADE_ERROR, "policy", "kundregister policy activate", "No policy is active.");
+            doctor_find(doctor, GRADE_ERROR, "policy", "kundregister policy activate",
+                        "No policy is active.");
         else if (file && strcmp(active->digest, file->digest) != 0)
             doctor_find(doctor, GRADE_WARNING, "policy", "kundregister policy activate, or put the file back",
                         "The active policy (%.12s) is not the file's (%.12s).", active->digest, file->digest);
         else
-            doctor_find(doctor, GRADE_OK, "policy", NULL, "Policy %.*s is active%s.", TEXT_ARGS(active->version),
-                        file ? " and equals the file" : "");
+            doctor_find(doctor, GRADE_OK, "policy", NULL, "Policy %.*s is active%s.",
+                        TEXT_ARGS(active->version), file ? " and equals the file" : "");
     }
     doctor->policy = active ? active : file;
     if (active)

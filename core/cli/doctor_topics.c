@@ -42,38 +42,41 @@ static int64_t term_ms(const struct term *term) {
     return (int64_t)(date_add(today, term) - today) * 86400000 + (int64_t)term->hours * 3600000;
 }
 
-static void judge_retention(struct topics *topics, const struct kafka_topic *topic, const char *name, int64_t limit_ms,
-                            const char *setting) {
+static void judge_retention(struct topics *topics, const struct kafka_topic *topic, const char *name,
+                            int64_t limit_ms, const char *setting) {
     char way_out[200];
     if (limit_ms < 0 || (topic->retention_ms >= 0 && topic->retention_ms <= limit_ms))
         return;
     snprintf(way_out, sizeof(way_out), "set retention.ms=%lld on %s", (long long)limit_ms, name);
     if (topic->retention_ms == -1)
-        doctor_find(topics->doctor, GRADE_ERROR, "topics", way_out, "%s keeps records for ever, the policy allows %lld days (%s).",
-                    name, (long long)(limit_ms / 86400000), setting);
+        doctor_find(topics->doctor, GRADE_ERROR, "topics", way_out,
+                    "%s keeps records for ever, the policy allows %lld days (%s).", name,
+                    (long long)(limit_ms / 86400000), setting);
     else if (topic->retention_ms > limit_ms)
-        doctor_find(topics->doctor, GRADE_ERROR, "topics", way_out, "%s keeps records %lld days, the policy allows %lld (%s).",
-                    name, (long long)(topic->retention_ms / 86400000), (long long)(limit_ms / 86400000), setting);
+        doctor_find(topics->doctor, GRADE_ERROR, "topics", way_out,
+                    "%s keeps records %lld days, the policy allows %lld (%s).", name,
+                    (long long)(topic->retention_ms / 86400000), (long long)(limit_ms / 86400000), setting);
 }
 
-static void judge_cleanup(struct topics *topics, const struct kafka_topic *topic, const struct topic_rule *rule) {
+static void judge_cleanup(struct topics *topics, const struct kafka_topic *topic,
+                          const struct topic_rule *rule) {
     char way_out[200];
     bool compacts = text_is(topic->cleanup, "compact");
     if (!text_present(topic->cleanup))
         return;
     if (rule->retention == KEEPS_LATEST && !compacts) {
         snprintf(way_out, sizeof(way_out), "set cleanup.policy=compact on %s", rule->name);
-        doctor_find(topics->doctor, GRADE_ERROR, "topics", way_out, "%s is not compacted only: its latest records would expire.",
-                    rule->name);
+        doctor_find(topics->doctor, GRADE_ERROR, "topics", way_out,
+                    "%s is not compacted only: its latest records would expire.", rule->name);
     } else if (rule->retention != KEEPS_LATEST && !text_is(topic->cleanup, "delete")) {
         snprintf(way_out, sizeof(way_out), "set cleanup.policy=delete on %s", rule->name);
-        doctor_find(topics->doctor, GRADE_ERROR, "topics", way_out, "%s is compacted: records would be lost or kept too long.",
-                    rule->name);
+        doctor_find(topics->doctor, GRADE_ERROR, "topics", way_out,
+                    "%s is compacted: records would be lost or kept too long.", rule->name);
     }
     if (rule->retention == KEEPS_FOREVER && (topic->retention_ms != -1 || topic->retention_bytes != -1)) {
         snprintf(way_out, sizeof(way_out), "set retention.ms=-1 and retention.bytes=-1 on %s", rule->name);
-        doctor_find(topics->doctor, GRADE_ERROR, "topics", way_out, "%s forgets records; a rebuilt register needs them all.",
-                    rule->name);
+        doctor_find(topics->doctor, GRADE_ERROR, "topics", way_out,
+                    "%s forgets records; a rebuilt register needs them all.", rule->name);
     }
 }
 
@@ -87,16 +90,19 @@ static void judge(struct topics *topics, const struct topic_rule *rule) {
     }
     judge_cleanup(topics, topic, rule);
     if (rule->single && topic->partitions != 1)
-        doctor_find(topics->doctor, GRADE_ERROR, "topics", "make it anew with one partition, then kundregister producer reconcile",
+        doctor_find(topics->doctor, GRADE_ERROR, "topics",
+                    "make it anew with one partition, then kundregister producer reconcile",
                     "%s has %d partitions, it must have one.", rule->name, topic->partitions);
     if (rule->retention == KEEPS_DISCLOSURE)
         judge_retention(topics, topic, rule->name, topics->disclosure_ms, "topics.disclosure_retention_max");
     if (rule->retention != KEEPS_INPUT)
         return;
     judge_retention(topics, topic, rule->name, topics->input_ms, "topics.input_retention_max");
-    if (topic->message_bytes >= 0 && topic->message_bytes <= INPUT_RECORD_BYTES && strcmp(rule->name, "shop.order.v1") == 0)
+    if (topic->message_bytes >= 0 && topic->message_bytes <= INPUT_RECORD_BYTES &&
+        strcmp(rule->name, "shop.order.v1") == 0)
         doctor_find(topics->doctor, GRADE_WARNING, "topics", "set max.message.bytes=1048576 on shop.order.v1",
-                    "shop.order.v1 takes records of %lld bytes; an order may have 512 KiB.", (long long)topic->message_bytes);
+                    "shop.order.v1 takes records of %lld bytes; an order may have 512 KiB.",
+                    (long long)topic->message_bytes);
     if (topics->input_count < sizeof(topics->inputs) / sizeof(*topics->inputs))
         topics->inputs[topics->input_count++] = *topic;
 }
@@ -104,11 +110,13 @@ static void judge(struct topics *topics, const struct topic_rule *rule) {
 static void judge_recipients(struct topics *topics) {
     const struct policy *policy = topics->doctor->policy;
     if (!policy) {
-        doctor_find(topics->doctor, GRADE_WARNING, "topics", "activate a policy", "Without a policy, nobody knows the carriers' topics.");
+        doctor_find(topics->doctor, GRADE_WARNING, "topics", "activate a policy",
+                    "Without a policy, nobody knows the carriers' topics.");
         return;
     }
     for (size_t i = 0; i < policy->recipient_count; i++) {
-        char *names[2] = {arena_take(&topics->doctor->session->arena, 256), arena_take(&topics->doctor->session->arena, 256)};
+        char *names[2] = {arena_take(&topics->doctor->session->arena, 256),
+                          arena_take(&topics->doctor->session->arena, 256)};
         if (!names[0] || !names[1])
             return;
         snprintf(names[0], 256, "carrier.%.*s.v1", TEXT_ARGS(policy->recipients[i].id));
@@ -133,7 +141,8 @@ static void judge_all(struct topics *topics) {
     for (size_t i = 0; i < sizeof(outputs) / sizeof(*outputs); i++)
         judge(topics, &outputs[i]);
     if (doctor->counts[GRADE_ERROR] + doctor->counts[GRADE_WARNING] == before)
-        doctor_find(doctor, GRADE_OK, "topics", NULL, "Every topic is there and keeps what it must, no longer than it may.");
+        doctor_find(doctor, GRADE_OK, "topics", NULL,
+                    "Every topic is there and keeps what it must, no longer than it may.");
 }
 
 /* Kafka tells no clock of its own: records that come from the future do. */
@@ -141,13 +150,17 @@ static void examine_clock(struct topics *topics) {
     int partitions = 0;
     struct err *err = &topics->doctor->session->err;
     int64_t now_ms = clock_system.now_us(NULL) / 1000;
-    if (kafka_view_later(topics->view, topics->inputs, topics->input_count, now_ms + AHEAD_MS, &partitions, err) != OK)
+    if (kafka_view_later(topics->view, topics->inputs, topics->input_count, now_ms + AHEAD_MS, &partitions,
+                         err) != OK)
         doctor_find(topics->doctor, GRADE_WARNING, "kafka", NULL, "%s", err->text);
     else if (partitions > 0)
-        doctor_find(topics->doctor, GRADE_WARNING, "kafka", "have NTP set the clocks of producers, brokers and this machine",
-                    "%d input partitions hold records more than 5 minutes ahead of this machine's clock.", partitions);
+        doctor_find(topics->doctor, GRADE_WARNING, "kafka",
+                    "have NTP set the clocks of producers, brokers and this machine",
+                    "%d input partitions hold records more than 5 minutes ahead of this machine's clock.",
+                    partitions);
     else
-        doctor_find(topics->doctor, GRADE_OK, "kafka", NULL, "No input record is ahead of this machine's clock.");
+        doctor_find(topics->doctor, GRADE_OK, "kafka", NULL,
+                    "No input record is ahead of this machine's clock.");
 }
 
 void doctor_topics(struct doctor *doctor) {
@@ -160,11 +173,12 @@ void doctor_topics(struct doctor *doctor) {
     topics->disclosure_ms = doctor->policy ? term_ms(&doctor->policy->disclosure_retention_max) : -1;
     enum outcome outcome = kafka_view_open(&topics->view, &session->config, &session->err);
     if (outcome == OK)
-        outcome = kafka_view_topics(topics->view, &session->arena, &topics->at, &topics->count, &session->err);
+        outcome =
+            kafka_view_topics(topics->view, &session->arena, &topics->at, &topics->count, &session->err);
     if (outcome != OK) {
         doctor->unreachable = doctor->unreachable || outcome == RETRY;
-        doctor_find(doctor, GRADE_ERROR, "kafka", "start the broker, or correct [kafka] in the configuration", "%s",
-                    session->err.text);
+        doctor_find(doctor, GRADE_ERROR, "kafka", "start the broker, or correct [kafka] in the configuration",
+                    "%s", session->err.text);
         kafka_view_close(topics->view);
         return;
     }

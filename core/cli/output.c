@@ -205,7 +205,8 @@ void output_json(struct output *output, const char *key, struct text json) {
 void output_safely(FILE *file, struct text text) {
     for (size_t i = 0; i < text.size; i++) {
         unsigned char byte = (unsigned char)text.at[i];
-        bool second_control = byte == 0xC2 && i + 1 < text.size && ((unsigned char)text.at[i + 1] & 0xE0) == 0x80;
+        bool second_control =
+            byte == 0xC2 && i + 1 < text.size && ((unsigned char)text.at[i + 1] & 0xE0) == 0x80;
         if (byte < 0x20 || byte == 0x7F) {
             fputc('?', file);
         } else if (second_control) {
@@ -236,11 +237,14 @@ static void pad(FILE *file, int columns) {
 }
 
 static bool numeric(const struct rows *rows, size_t column) {
+    bool any = false;
     for (size_t i = 0; i < rows->count; i++) {
-        if (rows->at[i].at[column].type != VALUE_INT && rows->at[i].at[column].type != VALUE_NULL)
+        enum value_type type = rows->at[i].at[column].type;
+        if (type != VALUE_INT && type != VALUE_NULL)
             return false;
+        any = any || type == VALUE_INT;
     }
-    return true;
+    return any;
 }
 
 static void print_cell(FILE *file, struct text text, int columns, bool right, bool last) {
@@ -287,7 +291,8 @@ static void print_table(struct output *output, const struct item *item, FILE *fi
     fputc('\n', file);
     for (size_t i = 0; i < rows->count; i++) {
         for (size_t column = 0; column < columns; column++)
-            print_cell(file, shown(&rows->at[i].at[column]), widths[column], numeric(rows, column), column + 1 == columns);
+            print_cell(file, shown(&rows->at[i].at[column]), widths[column], numeric(rows, column),
+                       column + 1 == columns);
         fputc('\n', file);
     }
 }

@@ -1,7 +1,7 @@
 /* What a command prints: one small document of fields and tables, shown as aligned text for people or, with
- * --json, as one JSON object with the same names. Collected first and printed by output_print, so that nothing is
- * half shown when a later step fails. Control characters never reach a terminal: what a person typed as a name
- * must not steer the screen. One thread. */
+ * --json, as one JSON object with the same names. Collected first and printed by output_print, so that
+ * nothing is half shown when a later step fails. Control characters never reach a terminal: what a person
+ * typed as a name must not steer the screen. One thread. */
 #ifndef KR_OUTPUT_H
 #define KR_OUTPUT_H
 
@@ -17,14 +17,15 @@ struct output;
 /* Lives in the arena, as does all that is put in. NULL when the arena is full. */
 struct output *output_new(struct arena *arena, bool json);
 
-/* A table: rows follow until output_table_end; every row gives the same keys in the same order. `title` stands
- * above it for people, `none` is the sentence shown to them when it has no row. */
+/* A table: rows follow until output_table_end; every row gives the same keys in the same order. `title`
+ * stands above it for people, `none` is the sentence shown to them when it has no row. */
 void output_table(struct output *output, const char *key, const char *title, const char *none);
 void output_row(struct output *output);
 void output_table_end(struct output *output);
 
 /* One value: a cell of the current row, or a field of the document when no table is open. Keys stay. */
-void output_text(struct output *output, const char *key, struct text value); /* absent = null, "-" for people */
+void output_text(struct output *output, const char *key,
+                 struct text value); /* absent = null, "-" for people */
 void output_string(struct output *output, const char *key, const char *value);
 void output_format(struct output *output, const char *key, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

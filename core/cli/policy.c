@@ -10,7 +10,8 @@ static void collect(void *context, const char *path, const char *message) {
     output_string(output, "message", message);
 }
 
-/* The file named, or the configuration's. Complaints go to the session's output as a table. NULL with *code set. */
+/* The file named, or the configuration's. Complaints go to the session's output as a table. NULL with *code
+ * set. */
 static struct policy *read_checked(struct session *session, const struct arguments *arguments, int *code) {
     const char *path = arguments->count > 0 ? arguments->operands[0] : NULL;
     *code = EXIT_FINE;
@@ -20,7 +21,8 @@ static struct policy *read_checked(struct session *session, const struct argumen
             return NULL;
         path = session->config.policy_file;
         if (!path) {
-            *code = session_refuse(session, EXIT_USAGE, "name a FILE, or set [policy] file in the configuration");
+            *code =
+                session_refuse(session, EXIT_USAGE, "name a FILE, or set [policy] file in the configuration");
             return NULL;
         }
     }
@@ -33,7 +35,8 @@ static struct policy *read_checked(struct session *session, const struct argumen
         output_text(session->output, "version", policy->version);
         output_string(session->output, "digest", policy->digest);
     } else {
-        output_string(session->output, "error", session->err.text[0] ? session->err.text : "it is not fit for use");
+        output_string(session->output, "error",
+                      session->err.text[0] ? session->err.text : "it is not fit for use");
     }
     return policy;
 }
@@ -49,7 +52,8 @@ int command_policy_check(struct session *session, const struct arguments *argume
 }
 
 /* Stores the policy and makes it the only active one, in one transaction; already active changes nothing. */
-static int activate(struct session *session, struct db *reg, const struct policy *policy, const char *reason) {
+static int activate(struct session *session, struct db *reg, const struct policy *policy,
+                    const char *reason) {
     struct db_result *result = NULL;
     int code = session_run(session, reg, &query_cli_begin, NULL, NULL);
     if (code == EXIT_FINE)
@@ -100,7 +104,8 @@ static int show_body(struct session *session, struct db *reg) {
     if (code != EXIT_FINE)
         return code;
     if (db_rows(result) == 0) {
-        code = session_refuse(session, EXIT_FINDING, "no policy is active: `kundregister policy activate FILE`");
+        code =
+            session_refuse(session, EXIT_FINDING, "no policy is active: `kundregister policy activate FILE`");
     } else {
         struct text body = db_text(result, 0, 4);
         fwrite(body.at, 1, body.size, stdout);

@@ -1,4 +1,5 @@
-/* `consumer position list|accept|reset`: where the inputs stand, and the two ways in which an operator moves that.
+/* `consumer position list|accept|reset`: where the inputs stand, and the two ways in which an operator moves
+ * that.
  *
  * A worker writes its position only WHERE epoch is the one that it claimed, so raising the epoch here fences
  * whoever might hold the partition: his next batch is rolled back whole and he claims again. */
@@ -37,7 +38,8 @@ int command_position_list(struct session *session, const struct arguments *argum
     return session_print(session, parked ? EXIT_FINDING : EXIT_FINE);
 }
 
-/* Connections and the row or rows in question, as the consumer's role. topic NULL: all; partition -1: all of it. */
+/* Connections and the row or rows in question, as the consumer's role. topic NULL: all; partition -1: all of
+ * it. */
 static int find_rows(struct session *session, struct db **reg, const char *topic, int partition,
                      struct db_result **result) {
     int code = session_open(session, CLUSTER_REGISTER, ROLE_CONSUMER, reg);
@@ -50,7 +52,8 @@ static int find_rows(struct session *session, struct db **reg, const char *topic
     db_param_int4(params, partition);
     code = session_run(session, *reg, &query_cli_position_find, params, result);
     if (code == EXIT_FINE && db_rows(*result) == 0)
-        code = session_refuse(session, EXIT_FINDING, "no such partition was ever read; `kundregister consumer position list`");
+        code = session_refuse(session, EXIT_FINDING,
+                              "no such partition was ever read; `kundregister consumer position list`");
     return code;
 }
 
@@ -110,8 +113,8 @@ static bool another_log(struct text parked) {
 }
 
 /* Decides every move before the first is written. */
-static int plan_moves(struct session *session, struct kafka_view *view, const struct db_result *rows, bool accept,
-                      struct move *moves) {
+static int plan_moves(struct session *session, struct kafka_view *view, const struct db_result *rows,
+                      bool accept, struct move *moves) {
     struct text cluster_id = kafka_view_cluster_id(view, &session->arena);
     if (!text_present(cluster_id))
         return session_refuse(session, EXIT_UNREACHABLE, "Kafka did not tell its cluster id in time");
@@ -127,7 +130,8 @@ static int plan_moves(struct session *session, struct kafka_view *view, const st
         snprintf(topic, sizeof(topic), "%.*s", TEXT_ARGS(move->topic));
         if (kafka_view_log(view, topic, move->partition, &start, &end, &session->err) != OK)
             return session_failed(session, &session->err);
-        bool stays = accept && !another_log(db_text(rows, row, 3)) && move->from >= start && move->from <= end;
+        bool stays =
+            accept && !another_log(db_text(rows, row, 3)) && move->from >= start && move->from <= end;
         move->to = stays ? move->from : start;
         move->keeps_fingerprint = stays;
     }
@@ -165,7 +169,7 @@ int command_position_accept(struct session *session, const struct arguments *arg
     struct db *reg = NULL;
     struct db_result *rows = NULL;
     long long partition = 0;
-    if (!number_parse(arguments->operands[1], 0, INT32_MAX, "PARTITION", &partition))
+    if (!argument_parse(arguments->operands[1], 0, INT32_MAX, "PARTITION", &partition))
         return EXIT_USAGE;
     int code = find_rows(session, &reg, arguments->operands[0], (int)partition, &rows);
     if (code == EXIT_FINE && db_is_null(rows, 0, 3))
@@ -182,8 +186,10 @@ static int refuse_beside_daemon(struct session *session, struct db *reg) {
     struct db_result *result = NULL;
     int code = session_run(session, reg, &query_cli_consumers, NULL, &result);
     if (code == EXIT_FINE && db_rows(result) > 0)
-        code = session_refuse(session, EXIT_FINDING, "a consumer runs (%zu connections, the first has backend pid %lld): "
-                              "stop it first", db_rows(result), (long long)db_int(result, 0, 0));
+        code = session_refuse(session, EXIT_FINDING,
+                              "a consumer runs (%zu connections, the first has backend pid %lld): "
+                              "stop it first",
+                              db_rows(result), (long long)db_int(result, 0, 0));
     db_result_release(result);
     return code;
 }
@@ -193,7 +199,8 @@ int command_position_reset(struct session *session, const struct arguments *argu
     struct db_result *rows = NULL;
     long long partition = -1;
     const char *topic = arguments->count > 0 ? arguments->operands[0] : NULL;
-    if (arguments->count > 1 && !number_parse(arguments->operands[1], 0, INT32_MAX, "PARTITION", &partition))
+    if (arguments->count > 1 &&
+        !argument_parse(arguments->operands[1], 0, INT32_MAX, "PARTITION", &partition))
         return EXIT_USAGE;
     int code = find_rows(session, &reg, topic, (int)partition, &rows);
     if (code == EXIT_FINE)

@@ -1,4 +1,5 @@
-/* `consumer run`, `producer run` and `producer reconcile`: becomes the program beside this one, as git runs git-foo. */
+/* `consumer run`, `producer run` and `producer reconcile`: becomes the program beside this one, as git runs
+ * git-foo. */
 #include "core/cli/command.h"
 
 #include <errno.h>
@@ -42,7 +43,8 @@ static int become(struct session *session, const char *name, const char *first, 
     if (!sibling(name, path))
         return session_refuse(session, EXIT_REFUSED, "cannot tell where this program lies");
     execv(path, argv);
-    return session_refuse(session, EXIT_REFUSED, "cannot run %s beside this program: %s", name, strerror(errno));
+    return session_refuse(session, EXIT_REFUSED, "cannot run %s beside this program: %s", name,
+                          strerror(errno));
 }
 
 int command_consumer_run(struct session *session, const struct arguments *arguments) {

@@ -8,13 +8,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Everything a command collects before it prints: an answer of many thousand rows fits, a register does not. */
+/* Everything a command collects before it prints: an answer of many thousand rows fits, a register does not.
+ */
 #define SESSION_ARENA_BYTES ((size_t)512 << 20)
 
 const char *const cluster_names[CLUSTERS] = {"register", "vault"};
 const char *const role_names[ROLES] = {"owner", "consumer", "producer", "operator", "clerk", "auditor"};
 
-/* The user by number, since names in the environment are anybody's to choose; sudo's own note is added, as a hint. */
+/* The user by number, since names in the environment are anybody's to choose; sudo's own note is added, as a
+ * hint. */
 static void name_operator(char *buffer, size_t size) {
     char number[24];
     uid_t user = getuid();
@@ -66,8 +68,8 @@ int session_failed(struct session *session, const struct err *err) {
 
 static void say_config(void *context, enum config_grade grade, const char *where, const char *message) {
     (void)context;
-    fprintf(stderr, "kundregister: configuration: %s%s%s%s\n", grade == CONFIG_WARNING ? "warning: " : "", where,
-            *where ? ": " : "", message);
+    fprintf(stderr, "kundregister: configuration: %s%s%s%s\n", grade == CONFIG_WARNING ? "warning: " : "",
+            where, *where ? ": " : "", message);
 }
 
 int session_config(struct session *session) {
@@ -85,8 +87,8 @@ int session_config(struct session *session) {
 static const char *conninfo(const struct session *session, enum cluster cluster, enum role role) {
     const struct config_roles *roles =
         cluster == CLUSTER_REGISTER ? &session->config.register_as : &session->config.vault_as;
-    const char *const by_role[ROLES] = {roles->owner,    roles->consumer, roles->producer,
-                                        roles->operator, roles->clerk,    roles->auditor};
+    const char *const by_role[ROLES] = {roles->owner, roles->consumer, roles->producer, roles->operator,
+                                        roles->clerk, roles->auditor};
     return by_role[role];
 }
 
@@ -96,8 +98,8 @@ enum outcome session_try(struct session *session, enum cluster cluster, enum rol
     const char *text = conninfo(session, cluster, role);
     *db = NULL;
     if (!text)
-        return err_set(err, FATAL, 0, "the configuration has no %s.%s to connect with", cluster_names[cluster],
-                       role_names[role]);
+        return err_set(err, FATAL, 0, "the configuration has no %s.%s to connect with",
+                       cluster_names[cluster], role_names[role]);
     enum outcome outcome = *open ? OK : db_open(open, text, "kundregister", err);
     if (outcome != OK)
         *open = NULL;
@@ -150,7 +152,7 @@ int session_audit(struct session *session, struct db *reg, const char *action, c
     return session_run(session, reg, &query_cli_audit_write, params, NULL);
 }
 
-int schema_newest(enum cluster cluster) {
+int session_newest_schema(enum cluster cluster) {
     int newest = 0;
     const struct migration *at = cluster == CLUSTER_REGISTER ? register_migrations : vault_migrations;
     for (; at->version; at++) {
@@ -176,13 +178,17 @@ int session_schema(struct session *session, struct db *db, enum cluster cluster)
         if (code != EXIT_FINE)
             return code;
     }
-    int newest = schema_newest(cluster);
+    int newest = session_newest_schema(cluster);
     if (version < newest)
-        return session_refuse(session, EXIT_REFUSED, "the %s has schema version %lld, this program needs %d: "
-                              "run `kundregister migrate`", cluster_names[cluster], (long long)version, newest);
+        return session_refuse(session, EXIT_REFUSED,
+                              "the %s has schema version %lld, this program needs %d: "
+                              "run `kundregister migrate`",
+                              cluster_names[cluster], (long long)version, newest);
     if (version > newest)
-        return session_refuse(session, EXIT_REFUSED, "the %s has schema version %lld, this program knows %d: "
-                              "use the newer program", cluster_names[cluster], (long long)version, newest);
+        return session_refuse(session, EXIT_REFUSED,
+                              "the %s has schema version %lld, this program knows %d: "
+                              "use the newer program",
+                              cluster_names[cluster], (long long)version, newest);
     return EXIT_FINE;
 }
 
@@ -209,5 +215,6 @@ int session_print(struct session *session, int code) {
     errno = 0;
     if (output_print(session->output, stdout))
         return code;
-    return session_refuse(session, EXIT_OUTPUT, "cannot print the answer: %s", errno ? strerror(errno) : "out of memory");
+    return session_refuse(session, EXIT_OUTPUT, "cannot print the answer: %s",
+                          errno ? strerror(errno) : "out of memory");
 }

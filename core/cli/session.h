@@ -1,6 +1,6 @@
-/* What every command stands on: the configuration, connections each as one PostgreSQL role, the audit, and how a
- * failure becomes an exit code with one sentence on stderr. Connections are opened when first asked for and closed
- * by session_release. One thread. */
+/* What every command stands on: the configuration, connections each as one PostgreSQL role, the audit, and
+ * how a failure becomes an exit code with one sentence on stderr. Connections are opened when first asked for
+ * and closed by session_release. One thread. */
 #ifndef KR_SESSION_H
 #define KR_SESSION_H
 
@@ -36,7 +36,7 @@ struct session {
     struct arena arena; /* for the whole command */
     struct err err;
     struct db *db[CLUSTERS][ROLES];
-    struct output *output; /* printed by session_print */
+    struct output *output;  /* printed by session_print */
     char operator_name[80]; /* the operating system's user; whose it was before sudo */
 };
 
@@ -61,12 +61,12 @@ int session_schema(struct session *session, struct db *db, enum cluster cluster)
 /* Runs it; *result may be NULL. */
 int session_run(struct session *session, struct db *db, const struct query *query, struct db_params *params,
                 struct db_result **result);
-/* Writes who did or is about to do what, and waits until it is durable. Texts may be NULL. Before personal data is
- * shown this must have returned EXIT_FINE. */
+/* Writes who did or is about to do what, and waits until it is durable. Texts may be NULL. Before personal
+ * data is shown this must have returned EXIT_FINE. */
 int session_audit(struct session *session, struct db *reg, const char *action, const char *subject,
                   const char *reason, const char *detail);
-/* The policy under which the daemons decide, as the register holds it. *policy NULL and EXIT_FINE when none is
- * active. policy_free it. */
+/* The policy under which the daemons decide, as the register holds it. *policy NULL and EXIT_FINE when none
+ * is active. policy_free it. */
 int session_policy(struct session *session, struct db *reg, struct policy **policy, int *number);
 
 /* Says err on stderr; the exit code that belongs to its kind. */
@@ -78,6 +78,6 @@ int session_refuse(struct session *session, int code, const char *format, ...)
 int session_print(struct session *session, int code);
 
 /* The newest versions that this program knows. */
-int schema_newest(enum cluster cluster);
+int session_newest_schema(enum cluster cluster);
 
 #endif

@@ -71,8 +71,8 @@ static int look_at_inputs(struct looking *looking) {
         output_time(output, "decided", db_time(result, row, 6));
         output_text(output, "parked", parked);
         if (text_present(parked))
-            attend(looking, "%.*s/%d is parked (%.*s): `kundregister help consumer position accept`.", TEXT_ARGS(topic),
-                   partition, TEXT_ARGS(parked));
+            attend(looking, "%.*s/%d is parked (%.*s): `kundregister help consumer position accept`.",
+                   TEXT_ARGS(topic), partition, TEXT_ARGS(parked));
         without_daemon += db_bool(result, row, 5) ? 0 : 1;
     }
     output_table_end(output);
@@ -122,8 +122,8 @@ static int look_at_publication(struct looking *looking) {
         output_text(output, "state", db_text(result, row, 1));
         output_int(output, "outputs", db_int(result, row, 2));
         if (text_is(db_text(result, row, 1), "unpublishable"))
-            attend(looking, "Kafka refuses %lld outputs for %.*s for good.", (long long)db_int(result, row, 2),
-                   TEXT_ARGS(db_text(result, row, 0)));
+            attend(looking, "Kafka refuses %lld outputs for %.*s for good.",
+                   (long long)db_int(result, row, 2), TEXT_ARGS(db_text(result, row, 0)));
     }
     output_table_end(output);
     db_result_release(result);

@@ -17,7 +17,8 @@ struct met {
         struct shipment shipment;
         struct notice notice;
     } as;
-    struct text disclosed; /* of a notice: shipment, service and role of each disclosure, in control characters */
+    struct text
+        disclosed; /* of a notice: shipment, service and role of each disclosure, in control characters */
     struct cell *cell[CELLS_MOST];
     size_t cells;
 };
@@ -33,8 +34,8 @@ struct kind {
 /* ---- rows ---- */
 
 /* columns: until, bytes. A cell that is there is listed for opening. */
-static void take_cell(const struct db_result *result, size_t row, int column, struct met *met, struct cell *cell,
-                      struct sealed *sealed, struct sealed place) {
+static void take_cell(const struct db_result *result, size_t row, int column, struct met *met,
+                      struct cell *cell, struct sealed *sealed, struct sealed place) {
     cell->until = db_date(result, row, column);
     cell->sealed_until = cell->until;
     cell->sealed = db_text(result, row, column + 1);
@@ -45,19 +46,20 @@ static void take_cell(const struct db_result *result, size_t row, int column, st
     met->cell[met->cells++] = cell;
 }
 
-static enum outcome take_person(struct walk *walk, const struct db_result *result, size_t row, struct met *met,
-                                struct sealed *sealed, struct err *err) {
+static enum outcome take_person(struct walk *walk, const struct db_result *result, size_t row,
+                                struct met *met, struct sealed *sealed, struct err *err) {
     struct person *person = &met->as.person;
     enum outcome outcome = unpack_person(db_text(result, row, 2), &walk->arena, person, err);
     if (outcome != OK)
         return outcome;
     person->person = db_text(result, row, 0);
     person->generation = db_int(result, row, 1);
-    take_cell(result, row, 3, met, &person->profile, sealed,
-              (struct sealed){.person = person->person,
-                              .generation = person->generation,
-                              .category = CATEGORY_PROFILE,
-                              .place = {"person", "profile", person->person, TEXT_ABSENT, person->generation}});
+    take_cell(
+        result, row, 3, met, &person->profile, sealed,
+        (struct sealed){.person = person->person,
+                        .generation = person->generation,
+                        .category = CATEGORY_PROFILE,
+                        .place = {"person", "profile", person->person, TEXT_ABSENT, person->generation}});
     return OK;
 }
 
@@ -83,24 +85,25 @@ static enum outcome take_order(struct walk *walk, const struct db_result *result
     return OK;
 }
 
-static enum outcome take_shipment(struct walk *walk, const struct db_result *result, size_t row, struct met *met,
-                                  struct sealed *sealed, struct err *err) {
+static enum outcome take_shipment(struct walk *walk, const struct db_result *result, size_t row,
+                                  struct met *met, struct sealed *sealed, struct err *err) {
     struct shipment *shipment = &met->as.shipment;
     enum outcome outcome = unpack_shipment(db_text(result, row, 2), &walk->arena, shipment, err);
     if (outcome != OK)
         return outcome;
     shipment->customer_id = db_text(result, row, 0);
     shipment->shipment_id = db_text(result, row, 1);
-    take_cell(result, row, 3, met, &shipment->delivery, sealed,
-              (struct sealed){.person = shipment->person,
-                              .generation = shipment->generation,
-                              .category = CATEGORY_DELIVERY,
-                              .place = {"shipment", "delivery", shipment->customer_id, shipment->shipment_id, -1}});
+    take_cell(
+        result, row, 3, met, &shipment->delivery, sealed,
+        (struct sealed){.person = shipment->person,
+                        .generation = shipment->generation,
+                        .category = CATEGORY_DELIVERY,
+                        .place = {"shipment", "delivery", shipment->customer_id, shipment->shipment_id, -1}});
     return OK;
 }
 
-static enum outcome take_notice(struct walk *walk, const struct db_result *result, size_t row, struct met *met,
-                                struct sealed *sealed, struct err *err) {
+static enum outcome take_notice(struct walk *walk, const struct db_result *result, size_t row,
+                                struct met *met, struct sealed *sealed, struct err *err) {
     struct notice *notice = &met->as.notice;
     enum outcome outcome = unpack_notice(db_text(result, row, 2), &walk->arena, notice, err);
     if (outcome != OK)
@@ -268,7 +271,8 @@ static int write_lines(struct walk *walk, const struct kind *kind, const struct 
     struct dump dump = {.writer = walk->writer, .show = show_cell, .context = walk};
     for (size_t i = 0; i < count; i++) {
         if (kind->write(walk, &dump, &met[i]) != OK)
-            return session_refuse(walk->session, EXIT_REFUSED, "a row of the register cannot be written as a line");
+            return session_refuse(walk->session, EXIT_REFUSED,
+                                  "a row of the register cannot be written as a line");
         if (!walk->line(walk->context, json_writer_text(walk->writer)))
             return session_refuse(walk->session, EXIT_OUTPUT, "cannot print the dump");
     }

@@ -1,6 +1,6 @@
-/* Goes through the whole register once, in the dump's order and in one snapshot, and opens every cell on the way:
- * `dump` prints what it meets, `doctor --deep` only wants to know what does not open. Memory is bounded by a batch.
- * One thread. */
+/* Goes through the whole register once, in the dump's order and in one snapshot, and opens every cell on the
+ * way: `dump` prints what it meets, `doctor --deep` only wants to know what does not open. Memory is bounded
+ * by a batch. One thread. */
 #ifndef KR_WALK_H
 #define KR_WALK_H
 

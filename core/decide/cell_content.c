@@ -11,9 +11,19 @@ const enum policy_field flat_order[FLAT_FIELDS] = {
 
 /* ---- reading ---- */
 
+/* Past the closing quote of the string that opens at `at`; past the text when it is damaged. */
 static size_t string_end(struct text json, size_t at) {
-    for (at++; at < json.size && json.at[at] != '"'; at++)
-        at += json.at[at] == '\\';
+    for (at++; at < json.size; at++) {
+        const char *quote = memchr(json.at + at, '"', json.size - at);
+        if (!quote)
+            return json.size + 1;
+        at = (size_t)(quote - json.at);
+        size_t backslashes = 0;
+        while (json.at[at - 1 - backslashes] == '\\') /* the opening quote ends this at the latest */
+            backslashes++;
+        if (backslashes % 2 == 0)
+            break;
+    }
     return at + 1;
 }
 
@@ -59,14 +69,23 @@ static bool next_member(struct text object, size_t *position, struct text *name,
     return true;
 }
 
-struct text content_member(struct text object, const char *name) {
+void content_members(struct text object, const char *const *names, struct text *values, size_t count) {
     size_t position = 0;
-    struct text found, value;
-    while (object.at && next_member(object, &position, &found, &value)) {
-        if (text_is(found, name))
-            return value;
+    struct text name, value;
+    for (size_t i = 0; i < count; i++)
+        values[i] = TEXT_ABSENT;
+    while (object.at && next_member(object, &position, &name, &value)) {
+        for (size_t i = 0; i < count; i++) {
+            if (text_is(name, names[i]))
+                values[i] = value;
+        }
     }
-    return TEXT_ABSENT;
+}
+
+struct text content_member(struct text object, const char *name) {
+    struct text value;
+    content_members(object, &name, &value, 1);
+    return value;
 }
 
 bool content_item(struct text array, size_t *position, struct text *item) {

@@ -28,6 +28,8 @@ void contact_write(struct json_writer *writer, const struct contact *contact, st
 
 /* The member's value as JSON, or TEXT_ABSENT. */
 struct text content_member(struct text object, const char *name);
+/* Several at once: values[i] is that of names[i]. */
+void content_members(struct text object, const char *const *names, struct text *values, size_t count);
 /* The array's next item as JSON. *position starts at 0; false after the last. */
 bool content_item(struct text array, size_t *position, struct text *item);
 

@@ -159,9 +159,16 @@ enum outcome order_enter_payment(struct decision *decision, struct order *order,
 
 /* ---- voucher and oss ---- */
 
-/* What placed or changed said, from the claim while it is kept, else from the voucher. */
-static struct text stated(const struct order *order, const char *name) {
-    return content_member(cell_content(cell_present(&order->claim) ? &order->claim : &order->voucher), name);
+/* What placed or changed said, as JSON: from the claim while it is kept, else from the voucher. */
+struct stated {
+    struct text currency, lines, total;
+};
+static struct stated stated(const struct order *order) {
+    static const char *const names_of[] = {"currency", "lines", "total"};
+    struct text values[3];
+    const struct cell *cell = cell_present(&order->claim) ? &order->claim : &order->voucher;
+    content_members(cell_content(cell), names_of, values, 3);
+    return (struct stated){.currency = values[0], .lines = values[1], .total = values[2]};
 }
 
 static void write_raw(struct json_writer *writer, const char *key, struct text json) {
@@ -193,14 +200,15 @@ static enum outcome write_voucher(struct decision *decision, struct order *order
     struct json_writer *writer = decision->writer;
     if (!decision->policy->categories[CATEGORY_VOUCHER].present)
         return OK;
+    const struct stated said = stated(order);
     json_writer_reset(writer);
     json_object(writer);
     if (names(decision, CATEGORY_VOUCHER, FIELD_CURRENCY))
-        write_raw(writer, "currency", stated(order, "currency"));
+        write_raw(writer, "currency", said.currency);
     if (names(decision, CATEGORY_VOUCHER, FIELD_DATE))
         write_date(decision, order);
     if (names(decision, CATEGORY_VOUCHER, FIELD_LINES))
-        write_raw(writer, "lines", stated(order, "lines"));
+        write_raw(writer, "lines", said.lines);
     if (names(decision, CATEGORY_VOUCHER, FIELD_ORDER_ID)) {
         json_key(writer, "order_id");
         json_text(writer, order->order_id);
@@ -208,7 +216,7 @@ static enum outcome write_voucher(struct decision *decision, struct order *order
     if (names(decision, CATEGORY_VOUCHER, FIELD_PAYMENTS))
         write_raw(writer, "payments", payments);
     if (names(decision, CATEGORY_VOUCHER, FIELD_TOTAL))
-        write_raw(writer, "total", stated(order, "total"));
+        write_raw(writer, "total", said.total);
     json_object_end(writer);
     struct text content = json_writer_take(writer, decision->arena);
     if (!text_present(content))
@@ -241,7 +249,7 @@ static enum outcome write_oss(struct decision *decision, struct order *order) {
         json_text(writer, order->order_id);
     }
     if (names(decision, CATEGORY_OSS, FIELD_TOTAL))
-        write_raw(writer, "total", stated(order, "total"));
+        write_raw(writer, "total", stated(order).total);
     json_object_end(writer);
     struct text content = json_writer_take(writer, decision->arena);
     if (!text_present(content))

@@ -38,12 +38,9 @@ def table(heads, rows):
 class Story:
     def __init__(self, stack, build, customers):
         self.stack, self.build, self.here = stack, build, os.path.dirname(os.path.abspath(__file__))
-        self.env, self.running = dict(os.environ), []
-        with open(os.path.join(stack, "env"), encoding="utf-8") as file:
-            for line in file:
-                found = re.match(r"\s*(?:export\s+)?([A-Z_]+)=(.*)$", line.strip())
-                if found:
-                    self.env[found[1]] = found[2].strip("'\"")
+        self.running = []
+        sourced = subprocess.run(["bash", "-c", '. "$1/env" && env -0', "bash", stack], capture_output=True, text=True, check=True)
+        self.env = dict(line.split("=", 1) for line in sourced.stdout.split("\0") if line)
         self.admin = ["kcat", "-F", self.env["KAFKA_ADMIN_CONFIG"], "-q"]
         self.shop = sample.Shop(customers=customers)
 

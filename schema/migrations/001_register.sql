@@ -99,6 +99,8 @@ CREATE TABLE shipment (
     policy int NOT NULL,
     PRIMARY KEY (customer_id, shipment_id)
 ) WITH (fillfactor = 80);
+-- What a consignee who is no customer received: his rows lie under somebody else's id.
+CREATE INDEX shipment_recipient ON shipment (person) WHERE person LIKE 'recipient:%';
 
 -- What a ref that comes in means. recipient NULL: nobody knows it yet, something is parked under it.
 CREATE TABLE ref (

@@ -1,9 +1,12 @@
-/* Makes events for measurements, cheaply enough not to be what is measured:
+/* Makes events for measurements, cheaply enough not to be what is measured.
  *
- *   load STACK-DIR registered FIRST COUNT              COUNT customers registered
- *   load STACK-DIR mix FIRST COUNT                     COUNT orders: placed, paid, shipment requested, two
- * statuses load STACK-DIR paced FIRST COUNT PER-SECOND        COUNT shipments at that pace; waits for each
- * disclosure and prints produced -> visible to read_committed, in ms
+ * load STACK-DIR registered FIRST COUNT: COUNT customers registered.
+ *
+ * load STACK-DIR mix FIRST COUNT [CUSTOMERS]: COUNT orders, each placed, paid, shipment requested, two
+ * statuses; each of a customer of its own, or of CUSTOMERS registered ones, scattered.
+ *
+ * load STACK-DIR paced FIRST COUNT PER-SECOND: COUNT shipments at that pace; waits for each disclosure and
+ * prints produced -> visible to read_committed, in ms.
  *
  * Customers are B<number>, orders BO<number>, shipments BS<number>; everything follows from the number. */
 #include "core/ref.h"
@@ -14,11 +17,13 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define STATUS_LAG 6000 /* orders: statuses follow that far behind, so that few come before their shipment   \
-                         */
+/* In orders: statuses follow that far behind, so that few come before their shipment. */
+#define STATUS_LAG 6000
+#define SCATTER 1000003 /* a prime: consecutive orders are of customers far apart */
 
 static struct ref_key ref_key;
 static char event_source[] = "urn:bench";
+static long customers; /* 0: each order has its own */
 
 static void die(const char *what, const char *why) {
     fprintf(stderr, "load: %s: %s\n", what, why);
@@ -111,10 +116,14 @@ static void registered(rd_kafka_t *shop, long number) {
     send_event(shop, "shop.customer.v1", key, "shop.customer.registered.v1", data);
 }
 
+static long customer_of(long number) {
+    return customers ? number * SCATTER % customers : number;
+}
+
 static void ordered(rd_kafka_t *shop, long number) {
     char key[32], data[1024];
     long total = 1990 + number % 9000;
-    snprintf(key, sizeof key, "B%08ld", number);
+    snprintf(key, sizeof key, "B%08ld", customer_of(number));
     snprintf(data, sizeof data,
              "{\"order_id\":\"BO%08ld\",\"customer_id\":\"%s\",\"guest\":false,\"currency\":\"EUR\","
              "\"total\":%ld,\"lines\":"
@@ -134,8 +143,8 @@ static bool to_posti(long number) {
 
 static void shipped(rd_kafka_t *shop, long number) {
     char key[32], who[512], data[1024];
-    snprintf(key, sizeof key, "B%08ld", number);
-    contact(who, sizeof who, number);
+    snprintf(key, sizeof key, "B%08ld", customer_of(number));
+    contact(who, sizeof who, customer_of(number));
     snprintf(data, sizeof data,
              "{\"shipment_id\":\"BS%08ld\",\"order_id\":\"BO%08ld\",\"customer_id\":\"%s\",\"consignee\":%s,"
              "\"direction\":\"outbound\",\"carrier\":\"%s\",\"service\":\"%s\",\"parcels\":1}",
@@ -146,7 +155,7 @@ static void shipped(rd_kafka_t *shop, long number) {
 
 static struct ref shipment_ref(long number) {
     char customer[32], shipment[32];
-    snprintf(customer, sizeof customer, "B%08ld", number);
+    snprintf(customer, sizeof customer, "B%08ld", customer_of(number));
     snprintf(shipment, sizeof shipment, "BS%08ld", number);
     return ref_shipment(&ref_key, text_of(to_posti(number) ? "posti" : "matkahuolto"), text_of(customer),
                         text_of(shipment));
@@ -302,7 +311,7 @@ int main(int argc, char **argv) {
     struct err err;
     char path[512];
     if (argc < 5)
-        die("usage", "load STACK-DIR registered|mix|paced FIRST COUNT [PER-SECOND]");
+        die("usage", "load STACK-DIR registered|mix|paced FIRST COUNT [CUSTOMERS|PER-SECOND]");
     snprintf(path, sizeof path, "%s/secrets/ref", argv[1]);
     if (seal_start(&err) != OK || secret_read(path, ref_key.bytes, &err) != OK)
         die(path, "no ref key");
@@ -313,6 +322,7 @@ int main(int argc, char **argv) {
             registered(shop, i);
         flush(shop);
     } else if (strcmp(argv[2], "mix") == 0) {
+        customers = argc > 5 ? strtol(argv[5], NULL, 10) : 0;
         mix(argv[1], first, count);
     } else if (strcmp(argv[2], "paced") == 0 && argc == 6) {
         paced(argv[1], first, count, strtol(argv[5], NULL, 10));

@@ -300,6 +300,19 @@ static void commit_of_a_failed_transaction_fails(void **state) {
     assert_int_equal(number(fixture, &one), 1);
 }
 
+/* Queued without BEGIN and given up before the sync: nothing of it happens. */
+static void what_is_abandoned_does_not_commit(void **state) {
+    struct fixture *fixture = fixture_of(state);
+    send_items(fixture, 7000, 1, TEXT("x"));
+    db_abandon(fixture->db);
+    assert_int_equal(number(fixture, &count_items), 0);
+    send(fixture, &begin, NULL);
+    send_items(fixture, 7000, 1, TEXT("x"));
+    db_abandon(fixture->db);
+    assert_false(db_broken(fixture->db));
+    assert_int_equal(number(fixture, &count_items), 0);
+}
+
 static void parameters_beyond_the_arena_are_refused(void **state) {
     struct fixture *fixture = fixture_of(state);
     struct arena small;
@@ -371,6 +384,7 @@ int main(void) {
         cmocka_unit_test(a_skipped_prepare_is_sent_again),
         cmocka_unit_test(a_failure_at_commit_is_the_last_querys),
         cmocka_unit_test(commit_of_a_failed_transaction_fails),
+        cmocka_unit_test(what_is_abandoned_does_not_commit),
         cmocka_unit_test(parameters_beyond_the_arena_are_refused),
         cmocka_unit_test(an_ended_backend_breaks_the_connection),
         cmocka_unit_test(refusals_are_fatal_and_absence_is_not),

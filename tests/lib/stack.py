@@ -4,7 +4,6 @@ Shares nothing with the C: what a test expects comes from the contract, not from
 """
 import json
 import os
-import re
 import signal
 import subprocess
 import time
@@ -33,6 +32,12 @@ def wait_for(what, condition, seconds=30, every=0.05):
         if time.monotonic() > end:
             raise Failed(f"waited {seconds} s for {what}")
         time.sleep(every)
+
+
+def sourced(path):
+    """The environment after a shell has read the file."""
+    done = subprocess.run(["bash", "-c", '. "$1" && env -0', "bash", path], capture_output=True, text=True, check=True)
+    return dict(line.split("=", 1) for line in done.stdout.split("\0") if line)
 
 
 def properties(path):
@@ -83,12 +88,7 @@ class Daemon:
 class Stack:
     def __init__(self, directory, build):
         self.directory, self.build, self.daemons = os.path.abspath(directory), os.path.abspath(build), []
-        self.env = dict(os.environ)
-        with open(os.path.join(directory, "env"), encoding="utf-8") as file:
-            for line in file:
-                found = re.match(r"\s*(?:export\s+)?([A-Z_]+)=(.*)$", line.strip())
-                if found:
-                    self.env[found[1]] = found[2].strip("'\"")
+        self.env = sourced(os.path.join(self.directory, "env"))
         self._producers = {}
 
     # -- daemons --
@@ -180,28 +180,30 @@ class Stack:
             if producer.flush(30):
                 raise Failed("records were not delivered")
 
-    def read_all(self, topic, isolation="read_committed"):
-        """Every message of a topic from its start to its end now."""
+    def read_all(self, *topics, isolation="read_committed"):
+        """Every message of these topics from their starts to their ends now, by topic, partition and offset."""
         consumer = ck.Consumer({**self.principal("admin"), "group.id": "test-" + uuid.uuid4().hex,
                                 "isolation.level": isolation, "enable.auto.commit": False,
-                                "auto.offset.reset": "earliest", "enable.partition.eof": True})
+                                "auto.offset.reset": "earliest", "enable.partition.eof": True, "fetch.wait.max.ms": 20})
         try:
-            partitions = consumer.list_topics(topic, 10).topics[topic].partitions
-            consumer.assign([ck.TopicPartition(topic, number, ck.OFFSET_BEGINNING) for number in partitions])
+            listing = consumer.list_topics(timeout=10).topics
+            places = [ck.TopicPartition(topic, number, ck.OFFSET_BEGINNING)
+                      for topic in topics for number in listing[topic].partitions]
+            consumer.assign(places)
             at_end, messages = set(), []
-            end = time.monotonic() + 30
-            while len(at_end) < len(partitions):
+            end = time.monotonic() + 60
+            while len(at_end) < len(places):
                 message = consumer.poll(1)
                 if time.monotonic() > end:
-                    raise Failed(f"reading {topic} did not end")
+                    raise Failed(f"reading {topics} did not end")
                 if message is None:
                     continue
                 if message.error():
                     if message.error().code() == ck.KafkaError._PARTITION_EOF:
-                        at_end.add(message.partition())
+                        at_end.add((message.topic(), message.partition()))
                     continue
                 messages.append(message)
-            return messages
+            return sorted(messages, key=lambda one: (one.topic(), one.partition(), one.offset()))
         finally:
             consumer.close()
 

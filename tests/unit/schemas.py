@@ -36,7 +36,7 @@ results = {"passed": 0, "failed": 0}
 def check(name, fine, why=""):
     results["passed" if fine else "failed"] += 1
     if not fine:
-        print(f"FAILED {name}: {why}", file=sys.stderr)
+        print(f"not ok - {name}: {why}")
 
 
 def pattern_ecma(validator, pattern, instance, schema):
@@ -273,7 +273,8 @@ def main():
     schemas = schemas_are_schemas(arguments.schemas)
     asyncapi_is_valid(arguments.asyncapi, arguments.asyncapi_schema, schemas)
     decoder_agrees(schemas, arguments.verdict, arguments.cases, arguments.seed)
-    print(f"{results['passed']} passed, {results['failed']} failed")
+    if not results["failed"]:
+        print(f"ok - schemas, AsyncAPI document and decoder agree ({results['passed']} checks)")
     return 1 if results["failed"] else 0
 
 

@@ -330,7 +330,7 @@ static void random_histories(void **state) {
     struct event all[EVENTS_MOST], events[EVENTS_MOST];
     size_t count = catalogue(all), chosen[EVENTS_MOST], order[EVENTS_MOST];
     uint64_t seed = 20261122;
-    for (size_t round = 0; round < 1500; round++) {
+    for (size_t round = 0; round < 500; round++) {
         size_t taken = 4 + permute_random(&seed) % (count - 4);
         struct trial trial = {.events = events};
         for (size_t i = 0; i < count; i++)

@@ -1,0 +1,79 @@
+"""What Kafka refuses for good, and keys that are gone: nasty 18 and 28."""
+import os
+import subprocess
+
+from relay_support import main, until, TOPICS
+
+ACL_COMMAND = "org.apache.kafka.tools.AclCommand"
+
+
+def denied_topic(stack):
+    """nasty 18: one topic denied: the others flow, an alarm; allowed again: it catches up in order"""
+    after = stack.last_seq()
+    rule = ["--deny-principal", "User:kundregister-producer", "--operation", "Write", "--topic", TOPICS[1]]
+    stack.kafka_java(ACL_COMMAND, "--add", *rule)
+    relay = stack.relay()
+    relay.await_log("relay_started")
+    stack.add_rows(60)
+    others = [TOPICS[0], TOPICS[2]]
+    relay.await_log("topic_stalled")
+    denied = {line for line in stack.sql(f"SELECT output_id FROM outbox WHERE seq > {after} AND topic = '{TOPICS[1]}'").split()}
+    until(lambda: stack.judge(after, topics=others, excused=denied) is None, 15, "the other topics' rows")
+    assert not any(identity in denied for _, _, identity in stack.outputs(TOPICS[1]))
+    stack.kafka_java(ACL_COMMAND, "--remove", "--force", *rule)
+    stack.add_rows(30)
+    until(lambda: stack.judge(after) is None, 30, "all rows in Kafka")
+    assert "topic_flows" in relay.log()
+
+
+def too_large_row(stack):
+    """nasty 18: one row too large: recorded unpublishable, its neighbours flow"""
+    after = stack.last_seq()
+    stack.add_rows(20)
+    stack.add_rows(1, topics=[TOPICS[0]], body_bytes=3_000_000)
+    stack.add_rows(20)
+    stack.publish_all()
+    large = stack.sql(f"SELECT output_id FROM outbox WHERE seq > {after} AND length(body) > 1000000")
+    assert stack.sql(f"SELECT state FROM publication WHERE output_id = '{large}'") == "unpublishable"
+    stack.expect_whole(after, excused={large})
+
+
+def sealed_rows(stack):
+    """nasty 28: a moved or damaged body is unpublishable, one whose key is gone withheld, the others open and flow"""
+    tool = os.path.join(stack.bins, "tests", "relay_fill_test")
+    if not os.path.exists(tool):
+        tool = os.path.join(stack.bins, "relay_fill_test")
+    after = stack.last_seq()
+    subprocess.run([tool, "fill", "20", "20", ",".join(TOPICS[:2]), f"sealed{after}-"], check=True, stdout=subprocess.DEVNULL,
+                   env={**os.environ, **stack.env})
+    ids = stack.sql(f"SELECT output_id FROM outbox WHERE seq > {after} ORDER BY seq").split()
+    stack.sql(f"""UPDATE outbox o SET body = (SELECT body FROM outbox p WHERE p.seq = o.seq + 1) WHERE seq = {after} + 3;
+        UPDATE outbox SET body = set_byte(body, length(body) - 1, 255 - get_byte(body, length(body) - 1))
+            WHERE seq = {after} + 6;
+        UPDATE outbox SET person = 'nobody' WHERE seq = {after} + 9""")
+    relay = stack.publish_all()
+    states = dict(line.split("|") for line in stack.sql(
+        f"SELECT output_id, state FROM publication WHERE seq > {after}").splitlines())
+    assert states == {ids[2]: "unpublishable", ids[5]: "unpublishable", ids[8]: "withheld"}, states
+    stack.expect_whole(after, excused=set(states))
+    assert "Planted street" not in relay.log() and f"sealed{after}" not in relay.log()
+
+
+def dropped_partitions(stack):
+    """published partitions of the outbox are dropped, a start afterwards still finds its position"""
+    stack.add_rows(6)
+    stack.publish_all()
+    after = stack.last_seq()
+    stack.sql("SELECT setval('outbox_seq', (last_value / 1048576 + 1) * 1048576 + 5) FROM outbox_seq; SELECT outbox_extend()")
+    relay = stack.relay()
+    relay.await_log("outbox_dropped")
+    relay.kill(15)
+    relay.wait()
+    assert stack.sql("SELECT count(*) FROM outbox_anchor") != "0"
+    stack.add_rows(6)
+    stack.publish_all()
+    stack.expect_whole(after)
+
+
+if __name__ == "__main__":
+    main([too_large_row, sealed_rows, denied_topic, dropped_partitions])

@@ -1,0 +1,77 @@
+/* A register and topics in memory: the two function tables of consumer/seams.h for tests, with a fault at any call. The
+ * rules are the real ones (epochs, guards, one transaction), the storage is lists. */
+#ifndef KR_MEMORY_REGISTER_H
+#define KR_MEMORY_REGISTER_H
+
+#include "consumer/seams.h"
+#include "core/clock.h"
+#include "core/json_write.h"
+#include <setjmp.h>
+
+enum memory_fault {
+    FAULT_NONE,
+    FAULT_CRASH_BEFORE, /* the process dies before the call takes effect: longjmp to `crashed` */
+    FAULT_CRASH_AFTER,  /* ... after it */
+    FAULT_AWAY,         /* the call fails without effect, the register's connection is gone */
+    FAULT_LOST_REPLY,   /* it takes effect, but the answer never comes and the connection is gone */
+    FAULT_FENCED,       /* somebody claims every position just before it */
+    FAULT_GUARD,        /* a guard is missed, or the like: RETRY with 40001 where there is no guard */
+    FAULT_REBALANCE,    /* the group gives the partitions anew at the next poll */
+    MEMORY_FAULTS
+};
+
+struct memory_record {
+    char topic[64];
+    int32_t partition;
+    int64_t offset, timestamp_ms;
+    char key[64];
+    struct text value; /* kept */
+    int64_t turn;      /* records are polled in this order over all partitions */
+};
+struct memory_position {
+    char topic[64];
+    int32_t partition;
+    struct claimed row;
+    int64_t fetch; /* what poll gives next; -1: not assigned */
+    int64_t end;
+    char cluster_id[32], parked[32];
+};
+
+struct memory_register {
+    struct arena kept; /* every row */
+    struct json_writer *writer;
+    LIST(struct memory_record) records;
+    LIST(struct memory_position) positions; /* [0] is the calendar's */
+    LIST(struct row_person) persons;
+    LIST(struct row_order) orders;
+    LIST(struct row_shipment) shipments;
+    LIST(struct row_notice) notices;
+    LIST(struct row_ref) refs;
+    LIST(struct row_parked) parked;
+    LIST(struct text) outputs;      /* "subject topic type id body", emitted ids once */
+    LIST(struct text) dead_letters; /* "topic/partition/offset reason detail" */
+    struct write *pending;
+    bool connected, reassigned;
+    int64_t now_us;
+    const char *poison; /* a write that touches this order is refused with 22P05 */
+    /* the fault: at the fault_at-th call of a table */
+    enum memory_fault fault;
+    unsigned long fault_at, calls;
+    bool faulted;
+    jmp_buf crashed;
+};
+
+extern const struct topic_ops memory_topic_ops;       /* `topics` = struct memory_register* */
+extern const struct register_ops memory_register_ops; /* `reg` = the same */
+extern const struct clock_ops memory_clock_ops;       /* `clock` = the same; each look moves on 1 ms, a sleep its time */
+
+void memory_register_init(struct memory_register *memory);
+void memory_register_release(struct memory_register *memory);
+/* Appends a structured CloudEvent to a topic's partition 0. */
+void memory_register_publish(struct memory_register *memory, const char *topic, const char *key, const char *type,
+                    const char *id, const char *time, const char *data);
+struct memory_position *memory_position(struct memory_register *memory, const char *topic);
+/* What a killed process leaves behind: no connection, no assignment. */
+void memory_register_restart(struct memory_register *memory);
+
+#endif

@@ -1,0 +1,395 @@
+/* The consumer's loop (consumer/consume.c) over memory: whatever breaks at whichever call of a seam, in the end each
+ * event counts once: the dump and the outputs are those of the undisturbed run. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "consumer/consume.h"
+#include "core/decide/pack.h"
+#include "core/dump_line.h"
+#include "core/log.h"
+#include "core/seal.h"
+#include "tests/unit/memory_register.h"
+#include "tests/unit/memory_vault.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const uint8_t kek[32] = {1}, digest_key[32] = {2};
+static const struct ref_key ref_key = {{3}};
+static struct policy *policy;
+
+/* One process after the other over one world. */
+struct world {
+    struct memory_register memory;
+    struct memory_vault vault;
+    struct keyring *keyring;
+    struct consumer consumer;
+    bool running;
+};
+
+static void complain(void *context, const char *path, const char *message) {
+    (void)context;
+    fail_msg("policy: %s: %s", path, message);
+}
+
+static int setup(void **state) {
+    struct err err;
+    (void)state;
+    log_to(open("/dev/null", O_WRONLY | O_CLOEXEC));
+    assert_int_equal(seal_start(&err), OK);
+    policy = policy_read(SOURCE_DIR "/schema/policy/jerone.json", complain, NULL, &err);
+    assert_non_null(policy);
+    return 0;
+}
+static int teardown(void **state) {
+    (void)state;
+    policy_free(policy);
+    return 0;
+}
+
+static void start(struct world *world, size_t batch_records) {
+    struct err err;
+    world->keyring = keyring_new(&memory_vault_ops, &world->vault, kek, "vault", 100, 60);
+    struct consume_setup given = {.topic_ops = &memory_topic_ops,
+                                  .topics = &world->memory,
+                                  .reg_ops = &memory_register_ops,
+                                  .reg = &world->memory,
+                                  .clock = &memory_clock_ops,
+                                  .clock_context = &world->memory,
+                                  .keyring = world->keyring,
+                                  .policy = policy,
+                                  .ref_key = &ref_key,
+                                  .digest_key = digest_key,
+                                  .owner = TEXT("test/0/0"),
+                                  .batch_records = batch_records,
+                                  .batch_bytes = 1 << 20,
+                                  .arena_bytes = 1 << 26};
+    memory_register_restart(&world->memory);
+    assert_int_equal(consumer_init(&world->consumer, &given, &err), OK);
+    world->running = true;
+}
+static void stop(struct world *world) {
+    if (world->running)
+        consumer_release(&world->consumer);
+    keyring_free(world->keyring);
+    world->keyring = NULL;
+    world->running = false;
+}
+
+static bool through(struct world *world) {
+    for (size_t i = 1; i < world->memory.positions.count; i++)
+        if (world->memory.positions.at[i].row.next < world->memory.positions.at[i].end)
+            return false;
+    return true;
+}
+
+/* Runs until everything is in, starting anew after each crash. */
+static void run(struct world *world, size_t batch_records) {
+    struct err err;
+    start(world, batch_records);
+    if (setjmp(world->memory.crashed)) {
+        stop(world);
+        start(world, batch_records);
+    }
+    for (volatile int turns = 0; !through(world) || turns < 10; turns++) {
+        if (turns == 2000)
+            fail_msg("fault %d at call %lu: never through", (int)world->memory.fault, world->memory.fault_at);
+        enum outcome outcome = consume_turn(&world->consumer, 100, &err);
+        if (outcome != OK)
+            fail_msg("the loop ended: %s", err.text);
+    }
+}
+
+/* ---- what is there in the end ---- */
+
+static enum outcome show(void *context, const struct cell *cell, struct text *json) {
+    (void)context;
+    *json = cell->content;
+    return OK;
+}
+
+static void open_stored(struct world *world, struct arena *arena, struct cell *cell, const struct row_cell *row,
+                        struct seal_place place, struct text person, int64_t generation, enum category category) {
+    struct err err;
+    struct seal_key key;
+    cell->until = cell->sealed_until = row->until;
+    if (row->until == DATE_NONE)
+        return;
+    struct key_want wanted = {.person = person, .generation = generation, .category = category};
+    assert_int_equal(keyring_load(world->keyring, arena, &wanted, 1, 0, &err), OK);
+    assert_true(keyring_sealed_key(world->keyring, person, generation, category, row->sealed, &key));
+    assert_int_equal(open_cell(&key, &place, row->sealed, arena, &cell->content, &err), OK);
+    int16_t period;
+    uint16_t serial;
+    assert_true(sealed_period(row->sealed, &period, &serial));
+    assert_int_equal(period, date_quarter(row->until));
+}
+
+static int compare_lines(const void *a, const void *b) {
+    return text_compare(*(const struct text *)a, *(const struct text *)b);
+}
+
+static struct text sorted(struct arena *arena, const struct text *lines, size_t count) {
+    struct text *copy = ARENA_ARRAY(arena, struct text, count + 1);
+    size_t size = 0, used = 0;
+    for (size_t i = 0; i < count; i++) {
+        copy[i] = lines[i];
+        size += lines[i].size + 1;
+    }
+    qsort(copy, count, sizeof(*copy), compare_lines);
+    char *bytes = arena_take(arena, size + 1);
+    for (size_t i = 0; i < count; i++) {
+        memcpy(bytes + used, copy[i].at, copy[i].size);
+        bytes[used + copy[i].size] = '\n';
+        used += copy[i].size + 1;
+    }
+    return (struct text){bytes, used};
+}
+
+struct lines {
+    LIST(struct text) all;
+};
+static void add_line(struct lines *lines, struct dump *dump, struct arena *arena) {
+    struct text *line = ARENA_PUSH(arena, &lines->all);
+    assert_non_null(line);
+    *line = arena_text(arena, json_writer_text(dump->writer));
+}
+
+static struct text dump_of(struct world *world, struct arena *arena) {
+    struct memory_register *memory = &world->memory;
+    struct dump dump = {memory->writer, show, NULL};
+    struct state *rows = state_new(arena);
+    struct lines lines = {0};
+    struct err err;
+    for (size_t i = 0; i < memory->persons.count; i++) {
+        const struct row_person *row = &memory->persons.at[i];
+        struct person *person = state_person(rows, row->person, row->generation);
+        assert_int_equal(unpack_person(row->merge, arena, person, &err), OK);
+        open_stored(world, arena, &person->profile, &row->profile,
+                    (struct seal_place){"person", "profile", row->person, TEXT_ABSENT, row->generation}, row->person,
+                    row->generation, CATEGORY_PROFILE);
+        assert_int_equal(dump_person(&dump, person), OK);
+        add_line(&lines, &dump, arena);
+    }
+    for (size_t i = 0; i < memory->orders.count; i++) {
+        const struct row_order *row = &memory->orders.at[i];
+        struct order *order = state_order(rows, row->customer_id, row->order_id);
+        assert_int_equal(unpack_order(row->merge, arena, order, &err), OK);
+        struct seal_place place = {"customer_order", "claim", row->customer_id, row->order_id, -1};
+        open_stored(world, arena, &order->claim, &row->claim, place, row->customer_id, order->generation,
+                    CATEGORY_CLAIM);
+        place.column = "voucher";
+        open_stored(world, arena, &order->voucher, &row->voucher, place, row->customer_id, order->generation,
+                    CATEGORY_VOUCHER);
+        assert_int_equal(dump_order(&dump, order), OK);
+        add_line(&lines, &dump, arena);
+    }
+    for (size_t i = 0; i < memory->shipments.count; i++) {
+        const struct row_shipment *row = &memory->shipments.at[i];
+        struct shipment *shipment = state_shipment(rows, row->customer_id, row->shipment_id);
+        assert_int_equal(unpack_shipment(row->merge, arena, shipment, &err), OK);
+        open_stored(world, arena, &shipment->delivery, &row->delivery,
+                    (struct seal_place){"shipment", "delivery", row->customer_id, row->shipment_id, -1},
+                    shipment->person, shipment->generation, CATEGORY_DELIVERY);
+        assert_int_equal(dump_shipment(&dump, shipment), OK);
+        add_line(&lines, &dump, arena);
+    }
+    return sorted(arena, lines.all.at, lines.all.count);
+}
+
+/* ---- the sample: every path that stores something, a parked status and a bad record among them ---- */
+
+#define CONTACT                                                                                                        \
+    "{\"first_name\":\"\u00c5sa\",\"last_name\":\"\u00d6hman\",\"street\":\"Gatan 1\",\"postcode\":\"33700\","         \
+    "\"city\":\"Tammerfors\",\"country\":\"FI\",\"phone\":\"+358401234567\",\"email\":\"kundtj\u00e4nst@jerone.fi\"}"
+#define HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static void publish_status(struct world *world, const char *id, const char *time, const char *status) {
+    struct ref ref = ref_shipment(&ref_key, TEXT("matkahuolto"), TEXT("c1"), TEXT("s1"));
+    char data[256];
+    snprintf(data, sizeof data, "{\"shipment_ref\":\"%s\",\"parcel\":1,\"status\":\"%s\"}", ref.chars, status);
+    memory_register_publish(&world->memory, "carrier.matkahuolto.v1", ref.chars, "carrier.delivery.status", id, time, data);
+}
+
+static void world_init(struct world *world) {
+    struct memory_register *memory = &world->memory;
+    *world = (struct world){0};
+    memory_register_init(memory);
+    memory_vault_init(&world->vault);
+    publish_status(world, "t1", "2026-05-12T10:00:00Z", "in_transit");
+    memory_register_publish(memory, "shop.customer.v1", "c1", "shop.customer.registered", "r1", "2026-05-01T10:00:00Z",
+                   "{\"customer_id\":\"c1\",\"kind\":\"account\",\"contact\":" CONTACT
+                   ",\"notice\":{\"id\":\"n1\",\"sha256\":\"" HASH "\",\"language\":\"sv\"}}");
+    memory_register_publish(memory, "shop.order.v1", "c1", "shop.order.placed", "p1", "2026-05-10T10:00:00Z",
+                   "{\"order_id\":\"o1\",\"customer_id\":\"c1\",\"guest\":false,\"currency\":\"EUR\",\"total\":1000,"
+                   "\"lines\":[{\"sku\":\"a\",\"quantity\":1,\"price\":1000}]}");
+    memory_register_publish(memory, "shop.order.v1", "c1", "shop.order.paid", "p2", "2026-05-10T10:01:00Z",
+                   "{\"order_id\":\"o1\",\"customer_id\":\"c1\",\"amount\":1000,\"currency\":\"EUR\"}");
+    memory_register_publish(memory, "shop.shipment.v1", "c1", "shop.shipment.requested", "q1", "2026-05-11T10:00:00Z",
+                   "{\"shipment_id\":\"s1\",\"order_id\":\"o1\",\"customer_id\":\"c1\",\"consignee\":" CONTACT
+                   ",\"direction\":\"outbound\",\"carrier\":\"matkahuolto\",\"service\":\"home\",\"parcels\":1}");
+    memory_register_publish(memory, "shop.customer.v1", "c1", "shop.customer.changed", "r2", "2026-05-02T10:00:00Z",
+                   "{\"customer_id\":\"c1\",\"contact\":{\"phone\":null}}");
+    memory_register_publish(memory, "shop.order.v1", "c1", "shop.order.paid", "bad", "2026-05-10T10:02:00Z", "{\"order_id\":7}");
+    memory_register_publish(memory, "shop.order.v1", "c1", "shop.order.placed", "p3", "2026-05-10T11:00:00Z",
+                   "{\"order_id\":\"o2\",\"customer_id\":\"c1\",\"guest\":false,\"currency\":\"EUR\",\"total\":500,"
+                   "\"lines\":[{\"sku\":\"b\",\"quantity\":1,\"price\":500}]}");
+    memory_register_publish(memory, "shop.shipment.v1", "c1", "shop.shipment.cancelled", "q2", "2026-05-13T10:00:00Z",
+                   "{\"shipment_id\":\"s9\",\"order_id\":\"o2\",\"customer_id\":\"c1\"}");
+    publish_status(world, "t2", "2026-05-14T10:00:00Z", "delivered");
+}
+static void world_release(struct world *world) {
+    stop(world);
+    memory_vault_release(&world->vault);
+    memory_register_release(&world->memory);
+}
+
+/* The undisturbed run's results, in `arena`. */
+struct result {
+    struct text dump, outputs, dead_letters;
+    unsigned long calls;
+};
+static struct result result_of(struct world *world, struct arena *arena) {
+    const struct memory_register *memory = &world->memory;
+    return (struct result){dump_of(world, arena), sorted(arena, memory->outputs.at, memory->outputs.count),
+                           sorted(arena, memory->dead_letters.at, memory->dead_letters.count), memory->calls};
+}
+
+static void assert_same(struct text is, struct text was, const char *what, enum memory_fault fault, unsigned long at) {
+    if (!text_equal(is, was))
+        fail_msg("fault %d at call %lu: other %s:\n%.*sthan\n%.*s", (int)fault, at, what, TEXT_ARGS(is),
+                 TEXT_ARGS(was));
+}
+
+static void any_fault_at_any_call(size_t batch_records) {
+    struct arena arena;
+    struct world *world = calloc(1, sizeof *world);
+    arena_init(&arena, (size_t)1 << 28);
+    world_init(world);
+    run(world, batch_records);
+    struct result undisturbed = result_of(world, &arena);
+    world_release(world);
+    assert_true(undisturbed.dump.size > 0 && undisturbed.outputs.size > 0);
+    for (int fault = FAULT_CRASH_BEFORE; fault < MEMORY_FAULTS; fault++)
+        for (unsigned long at = 1; at <= undisturbed.calls; at++) {
+            world_init(world);
+            world->memory.fault = (enum memory_fault)fault;
+            world->memory.fault_at = at;
+            run(world, batch_records);
+            struct result disturbed = result_of(world, &arena);
+            assert_same(disturbed.dump, undisturbed.dump, "dump", (enum memory_fault)fault, at);
+            assert_same(disturbed.outputs, undisturbed.outputs, "outputs", (enum memory_fault)fault, at);
+            assert_same(disturbed.dead_letters, undisturbed.dead_letters, "dead letters", (enum memory_fault)fault, at);
+            world_release(world);
+        }
+    arena_release(&arena);
+    free(world);
+}
+
+static void test_any_fault_in_one_batch(void **state) {
+    (void)state;
+    any_fault_at_any_call(100);
+}
+static void test_any_fault_in_small_batches(void **state) {
+    (void)state;
+    any_fault_at_any_call(2);
+}
+
+/* Given a record that the database refuses among good ones, when the batch is taken in, then it alone becomes a dead
+ * letter with its SQLSTATE and the others are stored. */
+static void test_poison_is_bisected(void **state) {
+    struct arena arena;
+    struct world *world = calloc(1, sizeof *world);
+    (void)state;
+    arena_init(&arena, (size_t)1 << 26);
+    world_init(world);
+    world->memory.poison = "o2";
+    run(world, 100);
+    struct result result = result_of(world, &arena);
+    assert_non_null(strstr(result.dead_letters.at, "shop.order.v1/0/3 refused_by_database 22P05"));
+    assert_int_equal(world->memory.dead_letters.count, 2);
+    assert_int_equal(world->memory.orders.count, 1);
+    assert_int_equal(world->memory.shipments.count, 2);
+    world_release(world);
+    arena_release(&arena);
+    free(world);
+}
+
+/* Given a parked status whose ref nobody learns, when 30 days have passed, then the calendar makes it a dead letter,
+ * once. */
+static void test_parked_expires_once(void **state) {
+    struct world *world = calloc(1, sizeof *world);
+    struct err err;
+    (void)state;
+    memory_register_init(&world->memory);
+    memory_vault_init(&world->vault);
+    publish_status(world, "t1", "2026-05-12T10:00:00Z", "in_transit");
+    run(world, 100);
+    assert_int_equal(world->memory.parked.count, 1);
+    world->memory.now_us += INT64_C(31) * 86400 * 1000000;
+    for (int turns = 0; turns < 50; turns++)
+        assert_int_equal(consume_turn(&world->consumer, 100, &err), OK);
+    assert_int_equal(world->memory.parked.count, 0);
+    assert_int_equal(world->memory.dead_letters.count, 1);
+    assert_non_null(strstr(world->memory.dead_letters.at[0].at, "unknown_ref"));
+    world_release(world);
+    free(world);
+}
+
+/* Given a position whose last record is another one now, when the partition is claimed, then it parks and nothing is
+ * taken in; the other partitions go on. */
+static void test_other_record_parks(void **state) {
+    struct world *world = calloc(1, sizeof *world);
+    struct err err;
+    char reason[200];
+    (void)state;
+    world_init(world);
+    run(world, 100);
+    size_t persons = world->memory.persons.count;
+    stop(world);
+    memory_position(&world->memory, "shop.order.v1")->row.fingerprint.hash[0] ^= 1;
+    memory_position(&world->memory, "shop.customer.v1")->row.next = 9;
+    start(world, 100);
+    for (int turns = 0; turns < 50; turns++)
+        assert_int_equal(consume_turn(&world->consumer, 100, &err), OK);
+    assert_string_equal(memory_position(&world->memory, "shop.order.v1")->parked, "fingerprint");
+    assert_string_equal(memory_position(&world->memory, "shop.customer.v1")->parked, "out_of_range");
+    assert_string_equal(memory_position(&world->memory, "shop.shipment.v1")->parked, "");
+    assert_false(consumer_ready(&world->consumer, reason, sizeof reason));
+    assert_non_null(strstr(reason, "kundregister consumer position accept"));
+    assert_int_equal(world->memory.persons.count, persons);
+    world_release(world);
+    free(world);
+}
+
+/* Given a person whose key ring is gone, when an event needs a stored cell of theirs, then that partition parks. */
+static void test_missing_ring_parks(void **state) {
+    struct world *world = calloc(1, sizeof *world);
+    struct err err;
+    (void)state;
+    world_init(world);
+    run(world, 100);
+    stop(world);
+    memory_vault_destroy(&world->vault, TEXT("c1"), GENERATION_FIRST);
+    memory_register_publish(&world->memory, "shop.customer.v1", "c1", "shop.customer.changed", "r9", "2026-05-15T10:00:00Z",
+                   "{\"customer_id\":\"c1\",\"contact\":{\"first_name\":\"Eva\"}}");
+    start(world, 100);
+    for (int turns = 0; turns < 50; turns++)
+        assert_int_equal(consume_turn(&world->consumer, 100, &err), OK);
+    assert_string_equal(memory_position(&world->memory, "shop.customer.v1")->parked, "missing_key");
+    assert_string_equal(memory_position(&world->memory, "shop.order.v1")->parked, "");
+    world_release(world);
+    free(world);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_any_fault_in_one_batch), cmocka_unit_test(test_any_fault_in_small_batches),
+        cmocka_unit_test(test_poison_is_bisected),     cmocka_unit_test(test_parked_expires_once),
+        cmocka_unit_test(test_other_record_parks),     cmocka_unit_test(test_missing_ring_parks),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
