@@ -5,8 +5,8 @@
  *      │                    └──another record──► PARKED (also: gap, out of range, wrong cluster, missing key)
  *      └─────────── epoch or connection lost ──────────┘    PARKED ──accepted by an operator──► PENDING
  *
- * A partition without a fingerprint, or whose fingerprint's record has expired while nothing after it is missing, goes
- * from PENDING to ACTIVE at once. */
+ * A partition without a fingerprint, or whose fingerprint's record has expired while nothing after it is
+ * missing, goes from PENDING to ACTIVE at once. */
 #include "consumer/assignment.h"
 #include "core/killpoint.h"
 #include "core/log.h"
@@ -62,7 +62,8 @@ struct partition *assignment_find(struct assignment *assignment, struct text top
 }
 
 bool partition_init(struct partition *partition, struct text topic, int32_t number) {
-    *partition = (struct partition){.partition = number, .decided_us = TIME_NONE, .end_met = -1, .fingerprint.offset = -1};
+    *partition = (struct partition){
+        .partition = number, .decided_us = TIME_NONE, .end_met = -1, .fingerprint.offset = -1};
     if (topic.size >= sizeof partition->topic_name)
         return false;
     memcpy(partition->topic_name, topic.at, topic.size);
@@ -86,13 +87,15 @@ static struct partition *assignment_add(struct assignment *assignment, struct te
     return partition;
 }
 
-static void set_state(struct assignment *assignment, struct partition *partition, enum partition_state state) {
+static void set_state(struct assignment *assignment, struct partition *partition,
+                      enum partition_state state) {
     if (partition->state == state)
         return;
     if (partition->state == PARTITION_PARKED || state == PARTITION_PARKED)
         metrics_change(METRIC_PARTITIONS_PARKED, state == PARTITION_PARKED ? 1 : -1);
-    log_write(LOG_DEBUG, "partition_state", "A partition's state changed.", LOG_TEXT("topic", partition->topic),
-              LOG_INT("partition", partition->partition), LOG_STRING("from", partition_state_names[partition->state]),
+    log_write(LOG_DEBUG, "partition_state", "A partition's state changed.",
+              LOG_TEXT("topic", partition->topic), LOG_INT("partition", partition->partition),
+              LOG_STRING("from", partition_state_names[partition->state]),
               LOG_STRING("to", partition_state_names[state]), LOG_INT("next", partition->next));
     bool was_read = partition->state == PARTITION_VERIFYING || partition->state == PARTITION_ACTIVE;
     bool is_read = state == PARTITION_VERIFYING || state == PARTITION_ACTIVE;
@@ -101,8 +104,8 @@ static void set_state(struct assignment *assignment, struct partition *partition
     partition->state = state;
 }
 
-/* 20 ms, doubled each time up to 5 s, then between half of it and the whole: workers that wait for the same thing
- * shall not all come at once. */
+/* 20 ms, doubled each time up to 5 s, then between half of it and the whole: workers that wait for the same
+ * thing shall not all come at once. */
 static int64_t backoff_us(struct partition *partition) {
     int64_t most = BACKOFF_FIRST_US;
     for (unsigned i = 0; i < partition->attempts && most < BACKOFF_MOST_US; i++)
@@ -150,8 +153,8 @@ enum outcome assignment_replace(struct assignment *assignment, struct arena *are
         forget(assignment, old[j]);
     free(old);
     assignment->changed = true;
-    log_write(LOG_INFO, "assigned", "The group gave this worker its partitions.", LOG_INT("partitions", count),
-              LOG_TEXT("worker", assignment->owner));
+    log_write(LOG_INFO, "assigned", "The group gave this worker its partitions.",
+              LOG_INT("partitions", count), LOG_TEXT("worker", assignment->owner));
     return outcome;
 }
 
@@ -167,7 +170,8 @@ enum outcome assignment_park(struct assignment *assignment, struct partition *pa
     partition->retry_at_us = now_us(assignment) + PARKED_LOOK_US;
     set_state(assignment, partition, PARTITION_PARKED);
     log_write(LOG_ERROR, "partition_parked",
-              "A partition is read no further; see `kundregister consumer position list`, and once it is understood, "
+              "A partition is read no further; see `kundregister consumer position list`, and once it is "
+              "understood, "
               "`kundregister consumer position accept TOPIC PARTITION`.",
               LOG_TEXT("topic", partition->topic), LOG_INT("partition", partition->partition),
               LOG_STRING("reason", reason), LOG_INT("next", partition->next));
@@ -210,8 +214,8 @@ enum outcome assignment_claim(struct assignment *assignment, struct partition *p
     return OK;
 }
 
-static enum outcome claim_partition(struct assignment *assignment, struct partition *partition, struct arena *arena,
-                                    struct err *err) {
+static enum outcome claim_partition(struct assignment *assignment, struct partition *partition,
+                                    struct arena *arena, struct err *err) {
     int64_t low, high;
     enum outcome outcome = assignment->topic_ops->watermarks(assignment->topics, partition->topic,
                                                              partition->partition, &low, &high, err);
@@ -250,7 +254,8 @@ static enum outcome fetch_claimed(struct assignment *assignment, struct arena *a
     for (size_t i = 0; i < assignment->count; i++) {
         const struct partition *partition = assignment->partitions[i];
         if (partition->state == PARTITION_VERIFYING || partition->state == PARTITION_ACTIVE)
-            places[count++] = (struct topic_place){partition->topic, partition->partition, partition->expected};
+            places[count++] =
+                (struct topic_place){partition->topic, partition->partition, partition->expected};
     }
     enum outcome outcome = assignment->topic_ops->assign(assignment->topics, places, count, err);
     if (outcome == OK)
@@ -265,7 +270,8 @@ static enum outcome learn_cluster(struct assignment *assignment, struct arena *a
     enum outcome outcome = assignment->topic_ops->cluster_id(assignment->topics, arena, &id, err);
     if (outcome != OK)
         return outcome;
-    size_t size = id.size < sizeof assignment->cluster_id_bytes ? id.size : sizeof assignment->cluster_id_bytes;
+    size_t size =
+        id.size < sizeof assignment->cluster_id_bytes ? id.size : sizeof assignment->cluster_id_bytes;
     memcpy(assignment->cluster_id_bytes, id.at, size);
     assignment->cluster_id = (struct text){assignment->cluster_id_bytes, size};
     return OK;
@@ -314,8 +320,7 @@ bool assignment_ready(const struct assignment *assignment, char *reason, size_t 
     for (size_t i = 0; i < assignment->count; i++) {
         const struct partition *partition = assignment->partitions[i];
         if (partition->state == PARTITION_PARKED) {
-            snprintf(reason, room,
-                     "parked: %s/%d (%s); way out: kundregister consumer position accept %s %d",
+            snprintf(reason, room, "parked: %s/%d (%s); way out: kundregister consumer position accept %s %d",
                      partition->topic_name, partition->partition, partition->parked, partition->topic_name,
                      partition->partition);
             return false;

@@ -1,6 +1,6 @@
-/* Positions of the partitions that the group gave this worker: who may be read from where, and what is wrong with the
- * others. A SELECT is never a claim: each partition is claimed in the register (epoch + 1) after each rebalance, lost
- * connection or lost epoch, and only then fetched (SPEC 4). One thread each. */
+/* Positions of the partitions that the group gave this worker: who may be read from where, and what is wrong
+ * with the others. A SELECT is never a claim: each partition is claimed in the register (epoch + 1) after
+ * each rebalance, lost connection or lost epoch, and only then fetched (SPEC 4). One thread each. */
 #ifndef KR_CONSUMER_ASSIGNMENT_H
 #define KR_CONSUMER_ASSIGNMENT_H
 
@@ -9,7 +9,8 @@
 
 enum partition_state {
     PARTITION_PENDING,   /* given by the group, to be claimed at retry_at_us */
-    PARTITION_VERIFYING, /* claimed; the record at the fingerprint's offset is to be read again and compared */
+    PARTITION_VERIFYING, /* claimed; the record at the fingerprint's offset is to be read again and compared
+                          */
     PARTITION_ACTIVE,    /* claimed and read */
     PARTITION_PARKED,    /* read no further until an operator accepts; looked at again now and then */
     PARTITION_STATES
@@ -29,11 +30,11 @@ struct partition {
     int64_t retry_at_us; /* monotonic: not claimed before */
     unsigned attempts;   /* claims in vain since the last commit */
     char parked[32];     /* code of why */
-    bool wrong_cluster; /* the position was made with another Kafka cluster */
+    bool wrong_cluster;  /* the position was made with another Kafka cluster */
     bool end_known;
-    int64_t end;    /* of the log when this worker first claimed it: where --until-caught-up ends */
+    int64_t end;     /* of the log when this worker first claimed it: where --until-caught-up ends */
     int64_t end_met; /* the client came to the end there; what stands before it may be no records (markers) */
-    unsigned label; /* metrics_topic() */
+    unsigned label;  /* metrics_topic() */
     /* of the transaction in hand */
     bool taken;
     struct fingerprint taken_last;
@@ -65,8 +66,10 @@ struct partition *assignment_find(struct assignment *assignment, struct text top
 /* An empty PENDING one; false when the topic's name is too long. */
 bool partition_init(struct partition *partition, struct text topic, int32_t number);
 /* Takes over what the group gave: everything is PENDING. Pointers to partitions held before are invalid. */
-enum outcome assignment_replace(struct assignment *assignment, struct arena *arena, struct err *err) MUST_CHECK;
-/* Claims what is PENDING and due, then has the topics fetched that are claimed. RETRY: register or broker away. */
+enum outcome assignment_replace(struct assignment *assignment, struct arena *arena,
+                                struct err *err) MUST_CHECK;
+/* Claims what is PENDING and due, then has the topics fetched that are claimed. RETRY: register or broker
+ * away. */
 enum outcome assignment_step(struct assignment *assignment, struct arena *arena, struct err *err) MUST_CHECK;
 /* Claims one partition now, positions only: the calendar's. */
 enum outcome assignment_claim(struct assignment *assignment, struct partition *partition, int64_t first,
@@ -77,7 +80,8 @@ void assignment_lost(struct assignment *assignment, struct partition *partition)
 void assignment_all_lost(struct assignment *assignment);
 /* Judges the first record of a VERIFYING partition: ACTIVE, or parked. hash: of that record. */
 enum outcome assignment_verify(struct assignment *assignment, struct partition *partition, int64_t offset,
-                               int64_t timestamp_ms, const uint8_t hash[FINGERPRINT_BYTES], struct err *err) MUST_CHECK;
+                               int64_t timestamp_ms, const uint8_t hash[FINGERPRINT_BYTES],
+                               struct err *err) MUST_CHECK;
 /* Reads this partition no further: written to the register, shown by /readyz. */
 enum outcome assignment_park(struct assignment *assignment, struct partition *partition, const char *reason,
                              struct err *err) MUST_CHECK;

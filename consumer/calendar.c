@@ -15,8 +15,8 @@ void calendar_lost(struct calendar *calendar) {
     calendar->mine = false;
 }
 
-enum outcome calendar_due(struct calendar *calendar, struct assignment *assignment, struct arena *arena, bool *due,
-                          struct err *err) {
+enum outcome calendar_due(struct calendar *calendar, struct assignment *assignment, struct arena *arena,
+                          bool *due, struct err *err) {
     int64_t now = assignment->clock->monotonic_us(assignment->clock_context);
     *due = false;
     if (now < calendar->look_at_us || !text_present(assignment->cluster_id) ||
@@ -37,8 +37,8 @@ enum outcome calendar_due(struct calendar *calendar, struct assignment *assignme
     return outcome;
 }
 
-enum outcome calendar_take(struct calendar *calendar, const struct register_ops *ops, void *reg, int64_t now_us,
-                           struct work *work, struct arena *arena, struct err *err) {
+enum outcome calendar_take(struct calendar *calendar, const struct register_ops *ops, void *reg,
+                           int64_t now_us, struct work *work, struct arena *arena, struct err *err) {
     struct row_parked *rows;
     size_t count;
     enum outcome outcome = ops->due(reg, arena, now_us, calendar->limit, &rows, &count, err);

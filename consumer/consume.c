@@ -87,17 +87,19 @@ static void abandon(struct consumer *consumer) {
 /* ---- stage 1: consume ---- */
 
 /* The first record of a partition whose fingerprint is to be compared. */
-static enum outcome verify(struct consumer *consumer, struct partition *partition, const struct topic_polled *polled,
-                           struct err *err) {
+static enum outcome verify(struct consumer *consumer, struct partition *partition,
+                           const struct topic_polled *polled, struct err *err) {
     struct record record;
     uint8_t hash[FINGERPRINT_BYTES];
-    if (consumer->setup.topic_ops->view(consumer->setup.topics, polled->message, &consumer->arena, &record) != OK)
+    if (consumer->setup.topic_ops->view(consumer->setup.topics, polled->message, &consumer->arena, &record) !=
+        OK)
         return err_set(err, RETRY, 0, "no memory to compare a fingerprint");
     digest_keyed(consumer->setup.digest_key, record.value, hash, sizeof hash);
     return assignment_verify(&consumer->assignment, partition, record.offset, record.timestamp_ms, hash, err);
 }
 
-static enum outcome take_record(struct consumer *consumer, const struct topic_polled *polled, struct err *err) {
+static enum outcome take_record(struct consumer *consumer, const struct topic_polled *polled,
+                                struct err *err) {
     struct partition *partition = assignment_find(&consumer->assignment, polled->topic, polled->partition);
     enum outcome outcome = OK;
     if (partition && partition->state == PARTITION_VERIFYING) {
@@ -132,8 +134,10 @@ static enum outcome take_news(struct consumer *consumer, const struct topic_poll
     if (polled->news != TOPIC_AWAY && polled->news != TOPIC_NOTHING)
         consumer->away &= ~(unsigned)CONSUME_BROKER_AWAY;
     switch (polled->news) {
-    case TOPIC_RECORD: return take_record(consumer, polled, err);
-    case TOPIC_END: return take_end(consumer, polled, err);
+    case TOPIC_RECORD:
+        return take_record(consumer, polled, err);
+    case TOPIC_END:
+        return take_end(consumer, polled, err);
     case TOPIC_REASSIGNED:
         drop_records(consumer, NULL);
         consumer->reassigned = true;
@@ -141,18 +145,21 @@ static enum outcome take_news(struct consumer *consumer, const struct topic_poll
     case TOPIC_OUT_OF_RANGE:
         partition = assignment_find(&consumer->assignment, polled->topic, polled->partition);
         if (partition)
-            assignment_lost(&consumer->assignment, partition); /* the claim sees whether a gap or a range it is */
+            assignment_lost(&consumer->assignment,
+                            partition); /* the claim sees whether a gap or a range it is */
         return OK;
     case TOPIC_AWAY:
         consumer->away |= CONSUME_BROKER_AWAY;
         metrics_add(METRIC_RETRIES, AWAY_BROKER, 1);
         return OK;
-    case TOPIC_NOTHING: return OK;
+    case TOPIC_NOTHING:
+        return OK;
     }
     return OK;
 }
 
-/* Takes what is there now, up to the batch's limits; waits for the first record only (and linger_ms for more). */
+/* Takes what is there now, up to the batch's limits; waits for the first record only (and linger_ms for
+ * more). */
 static enum outcome consume_batch(struct consumer *consumer, int wait_ms, struct err *err) {
     const struct consume_setup *setup = &consumer->setup;
     int64_t linger_until_us = 0;
@@ -192,7 +199,8 @@ static enum outcome arena_full(struct consumer *consumer, struct err *err) {
 static enum outcome decode_item(struct consumer *consumer, const struct batch_record *from, struct item *item,
                                 struct err *err) {
     struct record record;
-    if (consumer->setup.topic_ops->view(consumer->setup.topics, from->message, &consumer->arena, &record) != OK)
+    if (consumer->setup.topic_ops->view(consumer->setup.topics, from->message, &consumer->arena, &record) !=
+        OK)
         return arena_full(consumer, err);
     digest_keyed(consumer->setup.digest_key, record.value, item->record_hash, sizeof item->record_hash);
     item->from = from;
@@ -235,13 +243,14 @@ static enum outcome plan_advances(struct consumer *consumer, struct err *err) {
         if (partition->taken)
             continue;
         partition->taken = true;
-        write->advances.at[write->advances.count++] = (struct advance){.topic = partition->topic,
-                                                                       .partition = partition->partition,
-                                                                       .epoch = partition->epoch,
-                                                                       .next = partition->next,
-                                                                       .after = partition->taken_last.offset + 1,
-                                                                       .fingerprint = partition->taken_last,
-                                                                       .decided_us = consumer->work.now_us};
+        write->advances.at[write->advances.count++] =
+            (struct advance){.topic = partition->topic,
+                             .partition = partition->partition,
+                             .epoch = partition->epoch,
+                             .next = partition->next,
+                             .after = partition->taken_last.offset + 1,
+                             .fingerprint = partition->taken_last,
+                             .decided_us = consumer->work.now_us};
     }
     qsort(write->advances.at, write->advances.count, sizeof(*write->advances.at), by_place);
     return OK;
@@ -289,7 +298,8 @@ static int by_text(const void *a, const void *b) {
 }
 
 /* Guards were missed again and again: lock the persons that the last try touched before they are read. */
-static enum outcome lock_persons(struct consumer *consumer, struct text *persons, size_t count, struct err *err) {
+static enum outcome lock_persons(struct consumer *consumer, struct text *persons, size_t count,
+                                 struct err *err) {
     qsort(persons, count, sizeof(*persons), by_text);
     return consumer->setup.reg_ops->lock(consumer->setup.reg, &consumer->arena, persons, count, err);
 }
@@ -322,8 +332,13 @@ static enum outcome load_work(struct consumer *consumer, struct err *err) {
     work->state = work->decision.state = state_new(&consumer->arena);
     if (!work->state)
         return arena_full(consumer, err);
-    work->load = (struct load){.ops = again.ops, .reg = again.reg, .keyring = again.keyring, .policy = again.policy,
-                               .ref_key = again.ref_key, .arena = again.arena, .state = work->state,
+    work->load = (struct load){.ops = again.ops,
+                               .reg = again.reg,
+                               .keyring = again.keyring,
+                               .policy = again.policy,
+                               .ref_key = again.ref_key,
+                               .arena = again.arena,
+                               .state = work->state,
                                .now_s = again.now_s};
     return load_batch(&work->load, events, count, err);
 }
@@ -341,8 +356,8 @@ static enum outcome decide_work(struct consumer *consumer, struct err *err) {
         decision->now_us = item->now_us;
         if (item->refusal.reason != REASON_NONE) {
             item->verdict = VERDICT_DEAD_LETTER;
-            outcome = decide_dead_letter(decision, event->topic, event->partition, event->offset, event->timestamp_ms,
-                                         &item->refusal, item->record_hash);
+            outcome = decide_dead_letter(decision, event->topic, event->partition, event->offset,
+                                         event->timestamp_ms, &item->refusal, item->record_hash);
         } else {
             outcome = decide_event(decision, event, item->record_hash, &item->verdict);
         }
@@ -364,7 +379,8 @@ static enum outcome decide_work(struct consumer *consumer, struct err *err) {
 static enum outcome store_work(struct consumer *consumer, struct err *err) {
     struct seal_batch how = {consumer->setup.keyring, consumer->sealer, consumer->lookup_key};
     consumer->work.write.policy_digest = consumer->setup.policy->digest;
-    return store_batch(consumer->setup.reg_ops, consumer->setup.reg, &how, &consumer->work, &consumer->arena, err);
+    return store_batch(consumer->setup.reg_ops, consumer->setup.reg, &how, &consumer->work, &consumer->arena,
+                       err);
 }
 
 /* ---- one transaction ---- */
@@ -470,7 +486,8 @@ static void committed(struct consumer *consumer) {
     }
     for (size_t i = 0; i < write->advances.count; i++) {
         const struct advance *advance = &write->advances.at[i];
-        struct partition *partition = assignment_find(&consumer->assignment, advance->topic, advance->partition);
+        struct partition *partition =
+            assignment_find(&consumer->assignment, advance->topic, advance->partition);
         partition->next = advance->after;
         partition->fingerprint = advance->fingerprint;
         partition->decided_us = advance->decided_us;
@@ -515,8 +532,8 @@ static enum outcome settle_single(struct consumer *consumer, const char *sqlstat
         return OK;
     }
     drop_records(consumer, partition);
-    enum outcome outcome =
-        assignment_park(&consumer->assignment, partition, park_reason ? park_reason : "refused_by_database", err);
+    enum outcome outcome = assignment_park(&consumer->assignment, partition,
+                                           park_reason ? park_reason : "refused_by_database", err);
     if (outcome == RETRY)
         abandon(consumer);
     return outcome == FATAL ? FATAL : OK;
@@ -525,7 +542,8 @@ static enum outcome settle_single(struct consumer *consumer, const char *sqlstat
 static enum outcome settle_fenced(struct consumer *consumer, struct err *err) {
     const struct write *write = &consumer->work.write;
     if (write->policy_passed)
-        return err_set(err, FATAL, 0, "another policy is active now than the one this process was started with");
+        return err_set(err, FATAL, 0,
+                       "another policy is active now than the one this process was started with");
     metrics_add(METRIC_FENCED, 0, 1);
     if (consumer->in_calendar) {
         calendar_lost(&consumer->calendar);
@@ -535,8 +553,10 @@ static enum outcome settle_fenced(struct consumer *consumer, struct err *err) {
         const struct advance *advance = &write->advances.at[i];
         if (!advance->lost)
             continue;
-        struct partition *partition = assignment_find(&consumer->assignment, advance->topic, advance->partition);
-        log_write(LOG_WARNING, "partition_fenced", "Somebody else claimed a partition; its records are dropped.",
+        struct partition *partition =
+            assignment_find(&consumer->assignment, advance->topic, advance->partition);
+        log_write(LOG_WARNING, "partition_fenced",
+                  "Somebody else claimed a partition; its records are dropped.",
                   LOG_TEXT("topic", advance->topic), LOG_INT("partition", advance->partition));
         drop_records(consumer, partition);
         assignment_lost(&consumer->assignment, partition);
@@ -572,8 +592,9 @@ static enum outcome settle_retry(struct consumer *consumer, struct err *err) {
     bool vault_there = !setup->vault_open || setup->vault_open(setup->vault, &vault_err) == OK;
     consumer->away |= !is_open ? CONSUME_REGISTER_AWAY : !vault_there ? CONSUME_VAULT_AWAY : 0;
     metrics_add(METRIC_RETRIES, vault_there ? AWAY_REGISTER : AWAY_VAULT, 1);
-    log_write(LOG_WARNING, "batch_given_up", "Something is away or in the way; the partitions are claimed again.",
-              LOG_ERR(err), LOG_BOOL("register_connected", is_open), LOG_BOOL("vault_connected", vault_there));
+    log_write(LOG_WARNING, "batch_given_up",
+              "Something is away or in the way; the partitions are claimed again.", LOG_ERR(err),
+              LOG_BOOL("register_connected", is_open), LOG_BOOL("vault_connected", vault_there));
     abandon(consumer);
     return OK;
 }
@@ -588,10 +609,14 @@ static enum outcome consume_settle(struct consumer *consumer, enum outcome outco
     consumer->setup.reg_ops->rollback(consumer->setup.reg);
     const char *park_reason = consumer->work.load.park_reason;
     switch (outcome) {
-    case POISON: return bisect(consumer) ? OK : settle_single(consumer, err->sqlstate, park_reason, err);
-    case FENCED: return settle_fenced(consumer, err);
-    case RETRY: return settle_retry(consumer, err);
-    default: return FATAL;
+    case POISON:
+        return bisect(consumer) ? OK : settle_single(consumer, err->sqlstate, park_reason, err);
+    case FENCED:
+        return settle_fenced(consumer, err);
+    case RETRY:
+        return settle_retry(consumer, err);
+    default:
+        return FATAL;
     }
 }
 
@@ -669,7 +694,8 @@ static enum outcome claim_due(struct consumer *consumer, struct err *err) {
 static enum outcome calendar_turn(struct consumer *consumer, struct err *err) {
     bool due;
     arena_reset(&consumer->arena);
-    enum outcome outcome = calendar_due(&consumer->calendar, &consumer->assignment, &consumer->arena, &due, err);
+    enum outcome outcome =
+        calendar_due(&consumer->calendar, &consumer->assignment, &consumer->arena, &due, err);
     if (outcome != OK)
         return note_away(consumer, outcome, err);
     consumer->in_calendar = true;
@@ -702,7 +728,8 @@ enum outcome consume_turn(struct consumer *consumer, int wait_ms, struct err *er
 /* ---- how it stands ---- */
 
 bool consumer_ready(const struct consumer *consumer, char *reason, size_t room) {
-    const char *away = consumer->away & CONSUME_REGISTER_AWAY ? "register_away: the register cannot be reached"
+    const char *away = consumer->away & CONSUME_REGISTER_AWAY
+                           ? "register_away: the register cannot be reached"
                        : consumer->away & CONSUME_VAULT_AWAY  ? "vault_away: the vault cannot be reached"
                        : consumer->away & CONSUME_BROKER_AWAY ? "broker_away: Kafka cannot be reached"
                        : !consumer->assigned_once             ? "joining: waiting for the consumer group"
@@ -717,5 +744,6 @@ bool consumer_ready(const struct consumer *consumer, char *reason, size_t room) 
 }
 
 bool consumer_caught_up(const struct consumer *consumer) {
-    return consumer->assigned_once && !consumer->reassigned && !consumer->away && assignment_caught_up(&consumer->assignment);
+    return consumer->assigned_once && !consumer->reassigned && !consumer->away &&
+           assignment_caught_up(&consumer->assignment);
 }

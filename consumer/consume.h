@@ -1,8 +1,8 @@
 /* Stage 1 of 7: consume, and the loop around stages 1 to 5. Before: the topics. After: decode.
  *
  * One worker's loop. It reaches clock, topic, register and vault through function tables only, so that
- * tests/unit/test_consume.c drives this very code over memory and crashes it at each call. Nothing in memory is worth
- * anything after a crash: positions, state and outputs lie in one transaction. */
+ * tests/unit/test_consume.c drives this very code over memory and crashes it at each call. Nothing in memory
+ * is worth anything after a crash: positions, state and outputs lie in one transaction. */
 #ifndef KR_CONSUMER_CONSUME_H
 #define KR_CONSUMER_CONSUME_H
 
@@ -73,11 +73,13 @@ struct consumer {
 };
 
 /* RETRY when memory ran out. */
-enum outcome consumer_init(struct consumer *consumer, const struct consume_setup *setup, struct err *err) MUST_CHECK;
+enum outcome consumer_init(struct consumer *consumer, const struct consume_setup *setup,
+                           struct err *err) MUST_CHECK;
 void consumer_release(struct consumer *consumer);
 
-/* One turn of the loop: claims what is due, takes in what is there (waiting at most wait_ms for the first record),
- * brings all of it through, then looks at the calendar. Whatever is away is waited out: OK. FATAL ends the process. */
+/* One turn of the loop: claims what is due, takes in what is there (waiting at most wait_ms for the first
+ * record), brings all of it through, then looks at the calendar. Whatever is away is waited out: OK. FATAL
+ * ends the process. */
 enum outcome consume_turn(struct consumer *consumer, int wait_ms, struct err *err) MUST_CHECK;
 
 /* True when everything that the group gave is read; else why not, for /readyz. */

@@ -1,5 +1,5 @@
-/* Dead letters: what the loop adds to those that decide makes. A pointer to the record, a reason and a keyed hash go
- * out and into a table; the payload never. */
+/* Dead letters: what the loop adds to those that decide makes. A pointer to the record, a reason and a keyed
+ * hash go out and into a table; the payload never. */
 #ifndef KR_CONSUMER_DEAD_LETTER_H
 #define KR_CONSUMER_DEAD_LETTER_H
 

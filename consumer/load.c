@@ -33,8 +33,8 @@ static uint64_t hash_bytes(uint64_t hash, struct text text) {
     return (hash ^ 0xff) * UINT64_C(0x100000001b3);
 }
 
-static struct load_entry *entry_slot(const struct load *load, uint64_t hash, enum need_kind kind, struct text owner,
-                                     struct text object) {
+static struct load_entry *entry_slot(const struct load *load, uint64_t hash, enum need_kind kind,
+                                     struct text owner, struct text object) {
     for (size_t at = (hash ^ hash >> 29) & (load->room - 1);; at = (at + 1) & (load->room - 1)) {
         struct load_entry *entry = &load->entries[at];
         if (!entry->used || (entry->hash == hash && entry->kind == kind && text_equal(entry->owner, owner) &&
@@ -63,14 +63,16 @@ static bool entries_widen(struct load *load) {
     return true;
 }
 
-static struct load_entry *entry_find(struct load *load, enum need_kind kind, struct text owner, struct text object) {
+static struct load_entry *entry_find(struct load *load, enum need_kind kind, struct text owner,
+                                     struct text object) {
     if (!load->room)
         return NULL;
     struct load_entry *entry = entry_slot(load, entry_hash(kind, owner, object), kind, owner, object);
     return entry->used ? entry : NULL;
 }
 
-static struct load_entry *entry_make(struct load *load, enum need_kind kind, struct text owner, struct text object) {
+static struct load_entry *entry_make(struct load *load, enum need_kind kind, struct text owner,
+                                     struct text object) {
     if ((load->count + 1) * 2 > load->room && !entries_widen(load))
         return NULL;
     uint64_t hash = entry_hash(kind, owner, object);
@@ -80,15 +82,26 @@ static struct load_entry *entry_make(struct load *load, enum need_kind kind, str
     struct read_key key = {arena_text(load->arena, owner), arena_text(load->arena, object)};
     if (text_present(key.owner) != text_present(owner) || text_present(key.object) != text_present(object))
         return NULL;
-    *entry = (struct load_entry){.hash = hash, .owner = key.owner, .object = key.object, .kind = kind, .used = true};
+    *entry = (struct load_entry){
+        .hash = hash, .owner = key.owner, .object = key.object, .kind = kind, .used = true};
     load->count++;
     struct read_key *asked = NULL;
     switch (kind) {
-    case NEED_REF: asked = ARENA_PUSH(load->arena, &load->refs); break;
-    case NEED_PERSON: asked = ARENA_PUSH(load->arena, &load->persons); break;
-    case NEED_ORDER: asked = ARENA_PUSH(load->arena, &load->orders); break;
-    case NEED_SHIPMENT: asked = ARENA_PUSH(load->arena, &load->shipments); break;
-    case NEED_NOTICE: asked = ARENA_PUSH(load->arena, &load->notices); break;
+    case NEED_REF:
+        asked = ARENA_PUSH(load->arena, &load->refs);
+        break;
+    case NEED_PERSON:
+        asked = ARENA_PUSH(load->arena, &load->persons);
+        break;
+    case NEED_ORDER:
+        asked = ARENA_PUSH(load->arena, &load->orders);
+        break;
+    case NEED_SHIPMENT:
+        asked = ARENA_PUSH(load->arena, &load->shipments);
+        break;
+    case NEED_NOTICE:
+        asked = ARENA_PUSH(load->arena, &load->notices);
+        break;
     }
     if (!asked)
         return NULL;
@@ -158,7 +171,8 @@ static enum outcome cell_loaded(struct load *load, struct load_entry *entry, str
 }
 
 /* The entry that asked for a row; everything that is read was asked for. */
-static struct load_entry *row_entry(struct load *load, enum need_kind kind, struct text owner, struct text object) {
+static struct load_entry *row_entry(struct load *load, enum need_kind kind, struct text owner,
+                                    struct text object) {
     return entry_find(load, kind, owner, object);
 }
 
@@ -170,11 +184,12 @@ static enum outcome place_person(struct load *load, const struct row_person *row
     person->revision = row->revision;
     if (unpack_person(row->merge, load->arena, person, err) != OK)
         return err->kind == FATAL ? damaged(load, "damaged_row", err) : full(load, err);
-    struct loaded_cell known = {.bit = NEED_PROFILE,
-                                .category = CATEGORY_PROFILE,
-                                .place = {"person", "profile", person->person, TEXT_ABSENT, person->generation},
-                                .ring_person = person->person,
-                                .ring_generation = person->generation};
+    struct loaded_cell known = {
+        .bit = NEED_PROFILE,
+        .category = CATEGORY_PROFILE,
+        .place = {"person", "profile", person->person, TEXT_ABSENT, person->generation},
+        .ring_person = person->person,
+        .ring_generation = person->generation};
     return cell_loaded(load, entry, &person->profile, &row->profile, known);
 }
 
@@ -211,11 +226,12 @@ static enum outcome place_shipment(struct load *load, const struct row_shipment 
     shipment->stored = true;
     if (unpack_shipment(row->merge, load->arena, shipment, err) != OK)
         return err->kind == FATAL ? damaged(load, "damaged_row", err) : full(load, err);
-    struct loaded_cell known = {.bit = NEED_DELIVERY,
-                                .category = CATEGORY_DELIVERY,
-                                .place = {"shipment", "delivery", shipment->customer_id, shipment->shipment_id, -1},
-                                .ring_person = shipment->person,
-                                .ring_generation = shipment->generation};
+    struct loaded_cell known = {
+        .bit = NEED_DELIVERY,
+        .category = CATEGORY_DELIVERY,
+        .place = {"shipment", "delivery", shipment->customer_id, shipment->shipment_id, -1},
+        .ring_person = shipment->person,
+        .ring_generation = shipment->generation};
     return cell_loaded(load, entry, &shipment->delivery, &row->delivery, known);
 }
 
@@ -247,8 +263,8 @@ static enum outcome place_ref(struct load *load, const struct row_ref *row, stru
     return OK;
 }
 
-struct seal_place load_parked_place(struct arena *arena, struct text ref, struct text topic, int32_t partition,
-                                    int64_t offset) {
+struct seal_place load_parked_place(struct arena *arena, struct text ref, struct text topic,
+                                    int32_t partition, int64_t offset) {
     char numbers[48];
     int size = snprintf(numbers, sizeof numbers, "/%d/%lld", partition, (long long)offset);
     char *object = arena_take(arena, topic.size + (size_t)size);
@@ -269,11 +285,12 @@ static enum outcome place_parked(struct load *load, const struct row_parked *row
         return full(load, err);
     *listed = parked;
     struct cell cell = {.until = 0, .sealed = row->body};
-    struct loaded_cell known = {.cell = &cell,
-                                .category = CATEGORY_LEDGER,
-                                .place = load_parked_place(load->arena, row->ref, row->topic, row->partition, row->offset),
-                                .ring_person = TEXT(PARKING_PERSON),
-                                .ring_generation = GENERATION_FIRST};
+    struct loaded_cell known = {
+        .cell = &cell,
+        .category = CATEGORY_LEDGER,
+        .place = load_parked_place(load->arena, row->ref, row->topic, row->partition, row->offset),
+        .ring_person = TEXT(PARKING_PERSON),
+        .ring_generation = GENERATION_FIRST};
     if (!text_present(known.place.object))
         return full(load, err);
     struct loaded_cell *cells[] = {&known};
@@ -289,11 +306,11 @@ static enum outcome place_parked(struct load *load, const struct row_parked *row
     return OK;
 }
 
-#define PLACE_ALL(list, place)                                                                                         \
-    for (size_t i = 0; i < rows->list.count; i++) {                                                                    \
-        enum outcome placed = place(load, &rows->list.at[i], err);                                                     \
-        if (placed != OK)                                                                                              \
-            return placed;                                                                                             \
+#define PLACE_ALL(list, place)                                                                               \
+    for (size_t i = 0; i < rows->list.count; i++) {                                                          \
+        enum outcome placed = place(load, &rows->list.at[i], err);                                           \
+        if (placed != OK)                                                                                    \
+            return placed;                                                                                   \
     }
 static enum outcome place_rows(struct load *load, const struct read_rows *rows, struct err *err) {
     PLACE_ALL(refs, place_ref)
@@ -329,8 +346,8 @@ enum outcome load_open(struct load *load, struct loaded_cell *const *cells, size
         struct seal_key key;
         if (text_present(cell->content))
             continue;
-        if (!keyring_sealed_key(load->keyring, cells[i]->ring_person, cells[i]->ring_generation, cells[i]->category,
-                                cell->sealed, &key)) {
+        if (!keyring_sealed_key(load->keyring, cells[i]->ring_person, cells[i]->ring_generation,
+                                cells[i]->category, cell->sealed, &key)) {
             /* Another worker may have added the key after this ring was cached: read once more. */
             if (again)
                 return damaged(load, "missing_key", err);
@@ -355,7 +372,8 @@ enum outcome load_open(struct load *load, struct loaded_cell *const *cells, size
 
 #define ASKED(list) ((struct read_keys){load->list.at, load->list.count})
 static enum outcome read_round(struct load *load, struct err *err) {
-    struct read_request request = {ASKED(refs), ASKED(persons), ASKED(orders), ASKED(shipments), ASKED(notices)};
+    struct read_request request = {ASKED(refs), ASKED(persons), ASKED(orders), ASKED(shipments),
+                                   ASKED(notices)};
     if (!(request.refs.count + request.persons.count + request.orders.count + request.shipments.count +
           request.notices.count))
         return OK;
@@ -363,7 +381,8 @@ static enum outcome read_round(struct load *load, struct err *err) {
     enum outcome outcome = load->ops->read(load->reg, load->arena, &request, &rows, err);
     if (outcome == OK)
         outcome = place_rows(load, &rows, err);
-    load->refs.count = load->persons.count = load->orders.count = load->shipments.count = load->notices.count = 0;
+    load->refs.count = load->persons.count = load->orders.count = load->shipments.count =
+        load->notices.count = 0;
     for (size_t i = 0; outcome == OK && i < load->room; i++) {
         struct load_entry *entry = &load->entries[i];
         if (!entry->used || entry->loaded)
@@ -386,7 +405,8 @@ enum outcome load_batch(struct load *load, const struct event *const *events, si
         size_t still = 0;
         for (size_t i = 0; i < count; i++) {
             load->waits = false;
-            if (decide_needs(asking[i], load->policy, load->ref_key, load->state, load->arena, touch, load) != OK)
+            if (decide_needs(asking[i], load->policy, load->ref_key, load->state, load->arena, touch, load) !=
+                OK)
                 return full(load, err);
             if (load->waits)
                 asking[still++] = asking[i];

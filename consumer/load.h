@@ -1,8 +1,9 @@
 /* Stage 3 of 7: load. Before: decode. After: decide.
  *
- * Fills a state with the aggregates that a batch's events touch, in rounds: a ref must be resolved before its shipment
- * is known, a shipment before its order. One pipelined round trip a round; persons are read before what belongs to
- * them, so that a person's revision guards all of it. Cells whose content decide reads are opened on the way. */
+ * Fills a state with the aggregates that a batch's events touch, in rounds: a ref must be resolved before its
+ * shipment is known, a shipment before its order. One pipelined round trip a round; persons are read before
+ * what belongs to them, so that a person's revision guards all of it. Cells whose content decide reads are
+ * opened on the way. */
 #ifndef KR_CONSUMER_LOAD_H
 #define KR_CONSUMER_LOAD_H
 
@@ -44,14 +45,17 @@ struct load {
 };
 
 /* OK; RETRY (arena_full tells the batch from the register or vault that is away); POISON with park_reason. */
-enum outcome load_batch(struct load *load, const struct event *const *events, size_t count, struct err *err) MUST_CHECK;
+enum outcome load_batch(struct load *load, const struct event *const *events, size_t count,
+                        struct err *err) MUST_CHECK;
 /* Opens these cells, those open already excepted. Results as load_batch. */
-enum outcome load_open(struct load *load, struct loaded_cell *const *cells, size_t count, struct err *err) MUST_CHECK;
+enum outcome load_open(struct load *load, struct loaded_cell *const *cells, size_t count,
+                       struct err *err) MUST_CHECK;
 /* How a cell of this aggregate was loaded; NULL when it was not stored. */
 struct loaded_cell *load_cell(struct load *load, enum need_kind kind, struct text owner, struct text object,
                               const struct cell *cell);
-/* Where a parked event lies: owner the ref, object "topic/partition/offset". Object absent: the arena is full. */
-struct seal_place load_parked_place(struct arena *arena, struct text ref, struct text topic, int32_t partition,
-                                    int64_t offset);
+/* Where a parked event lies: owner the ref, object "topic/partition/offset". Object absent: the arena is
+ * full. */
+struct seal_place load_parked_place(struct arena *arena, struct text ref, struct text topic,
+                                    int32_t partition, int64_t offset);
 
 #endif

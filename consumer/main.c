@@ -1,4 +1,5 @@
-/* kundregister-consumer: reads its configuration, checks what must hold, starts the workers and watches over them. */
+/* kundregister-consumer: reads its configuration, checks what must hold, starts the workers and watches over
+ * them. */
 #include "consumer/start.h"
 #include "consumer/worker.h"
 #include "core/clock.h"
@@ -11,6 +12,7 @@
 #include "core/seal.h"
 #include "core/stop.h"
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -38,14 +40,23 @@ static const char help[] =
     "  --until-caught-up  end once everything that was in the topics at the start is through\n"
     "  --help             this text\n"
     "\n"
-    "SIGTERM ends it after the batches in hand, within consumer.drain.seconds. SIGHUP reads log.level again.\n"
-    "Exit codes: 0 ended as asked; 1 a worker cannot go on (start it again); 2 wrong usage; 75 the drain time\n"
+    "SIGTERM ends it after the batches in hand, within consumer.drain.seconds. SIGHUP reads log.level "
+    "again.\n"
+    "Exit codes: 0 ended as asked; 1 a worker cannot go on (start it again); 2 wrong usage; 75 the drain "
+    "time\n"
     "was over; 78 configuration, schema, policy, vault or instance is not as it must be (see the log).\n";
 
-static const char *const kill_points[] = {
-    "consumer.rebalance",     "consumer.before_claim",  "consumer.after_claim",    "consumer.before_vault",
-    "consumer.after_vault",   "consumer.before_write",  "consumer.write_unsynced", "consumer.written",
-    "consumer.before_commit", "consumer.after_commit",  NULL};
+static const char *const kill_points[] = {"consumer.rebalance",
+                                          "consumer.before_claim",
+                                          "consumer.after_claim",
+                                          "consumer.before_vault",
+                                          "consumer.after_vault",
+                                          "consumer.before_write",
+                                          "consumer.write_unsynced",
+                                          "consumer.written",
+                                          "consumer.before_commit",
+                                          "consumer.after_commit",
+                                          NULL};
 
 struct options {
     const char *config_path;
@@ -65,13 +76,26 @@ static int read_options(int argc, char **argv, struct options *options) {
     int option;
     while ((option = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
         switch (option) {
-        case 'c': options->config_path = optarg; break;
-        case 'i': snprintf(options->instance, sizeof options->instance, "consumer.instance=%s", optarg); break;
-        case 'u': options->until_caught_up = true; break;
-        case 'h': fputs(help, stdout); return EX_OK + 1;
-        case 'v': puts("kundregister-consumer " KR_VERSION); return EX_OK + 1;
-        case 'k': return (kill_point_list(kill_points) ? EX_OK : FAILED) + 1;
-        default: fputs(help, stderr); return USAGE + 1;
+        case 'c':
+            options->config_path = optarg;
+            break;
+        case 'i':
+            snprintf(options->instance, sizeof options->instance, "consumer.instance=%s", optarg);
+            break;
+        case 'u':
+            options->until_caught_up = true;
+            break;
+        case 'h':
+            fputs(help, stdout);
+            return EX_OK + 1;
+        case 'v':
+            puts("kundregister-consumer " KR_VERSION);
+            return EX_OK + 1;
+        case 'k':
+            return (kill_point_list(kill_points) ? EX_OK : FAILED) + 1;
+        default:
+            fputs(help, stderr);
+            return USAGE + 1;
         }
     }
     if (optind < argc && strcmp(argv[optind], "run") == 0)
@@ -85,7 +109,8 @@ static int read_options(int argc, char **argv, struct options *options) {
 
 static void complain_config(void *context, enum config_grade grade, const char *where, const char *message) {
     (void)context;
-    log_write(grade == CONFIG_WRONG ? LOG_ERROR : LOG_WARNING, "configuration", message, LOG_STRING("where", where));
+    log_write(grade == CONFIG_WRONG ? LOG_ERROR : LOG_WARNING, "configuration", message,
+              LOG_STRING("where", where));
 }
 static void complain_policy(void *context, const char *path, const char *message) {
     (void)context;
@@ -101,8 +126,8 @@ static enum outcome read_config(const struct options *options, struct config *co
     return config_read(config, &how, err);
 }
 
-static enum outcome read_shared(struct worker_shared *shared, const struct config *config, struct policy **policy,
-                                struct err *err) {
+static enum outcome read_shared(struct worker_shared *shared, const struct config *config,
+                                struct policy **policy, struct err *err) {
     shared->config = config;
     if (gethostname(shared->host, sizeof shared->host - 1) != 0)
         return err_set(err, FATAL, 0, "this host has no name");
@@ -159,8 +184,8 @@ static void reload(const struct options *options) {
 }
 
 /* What the main thread does while the workers work. */
-static enum outcome watch(const struct options *options, struct start *start, struct worker *workers, unsigned count,
-                          struct err *err) {
+static enum outcome watch(const struct options *options, struct start *start, struct worker *workers,
+                          unsigned count, struct err *err) {
     int64_t keep_at_us = 0, watchdog_at_us = 0;
     bool told = false;
     while (stop_sleep_ms(WATCH_MS)) {
@@ -193,7 +218,8 @@ static void drain(struct worker *workers, unsigned count) {
     notify_stopping();
     while (!all_ended(workers, count)) {
         if (stop_drain_left_ms() <= 0) {
-            log_write(LOG_WARNING, "drain_over", "The drain time is over; what was not committed is read again.");
+            log_write(LOG_WARNING, "drain_over",
+                      "The drain time is over; what was not committed is read again.");
             _exit(EX_TEMPFAIL);
         }
         usleep(10000);
@@ -231,6 +257,9 @@ int main(int argc, char **argv) {
     int stopped = read_options(argc, argv, &options), code = EX_CONFIG;
     if (stopped)
         return stopped - 1;
+    /* librdkafka's threads would each get a heap of their own and keep what passed through it. */
+    (void)mallopt(M_ARENA_MAX, 2);
+    (void)mallopt(M_TRIM_THRESHOLD, 1 << 20);
     log_program("kundregister-consumer");
     stop_install();
     notify_init();
@@ -248,7 +277,8 @@ int main(int argc, char **argv) {
     if (outcome == OK) {
         ready_init((unsigned)config.consumer.workers);
         if (config.consumer.http_port)
-            http = http_new(config.consumer.http_address, (int)config.consumer.http_port, SILENCE_MAX_MS, &err);
+            http =
+                http_new(config.consumer.http_address, (int)config.consumer.http_port, SILENCE_MAX_MS, &err);
         if (config.consumer.http_port && !http)
             outcome = FATAL;
     }

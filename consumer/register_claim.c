@@ -80,13 +80,14 @@ static enum outcome register_open(void *context, struct err *err) {
 /* ---- claims ---- */
 
 static void claimed_from(const struct db_result *result, struct arena *arena, struct claimed *claimed) {
-    *claimed = (struct claimed){.next = db_int(result, 0, 0),
-                                .epoch = db_int(result, 0, 1),
-                                .decided_us = db_time(result, 0, 2),
-                                .fingerprint.offset = db_is_null(result, 0, 3) ? -1 : db_int(result, 0, 3),
-                                .fingerprint.timestamp_ms = db_is_null(result, 0, 4) ? -1 : db_int(result, 0, 4),
-                                .parked = arena_text(arena, db_text(result, 0, 6)),
-                                .cluster_id = arena_text(arena, db_text(result, 0, 7))};
+    *claimed =
+        (struct claimed){.next = db_int(result, 0, 0),
+                         .epoch = db_int(result, 0, 1),
+                         .decided_us = db_time(result, 0, 2),
+                         .fingerprint.offset = db_is_null(result, 0, 3) ? -1 : db_int(result, 0, 3),
+                         .fingerprint.timestamp_ms = db_is_null(result, 0, 4) ? -1 : db_int(result, 0, 4),
+                         .parked = arena_text(arena, db_text(result, 0, 6)),
+                         .cluster_id = arena_text(arena, db_text(result, 0, 7))};
     struct text hash = db_text(result, 0, 5);
     if (hash.size == FINGERPRINT_BYTES)
         memcpy(claimed->fingerprint.hash, hash.at, FINGERPRINT_BYTES);
@@ -94,8 +95,9 @@ static void claimed_from(const struct db_result *result, struct arena *arena, st
         claimed->fingerprint.offset = -1;
 }
 
-static enum outcome claim_by(struct register_postgres *reg, const struct query *query, const struct claim *claim,
-                             struct arena *arena, struct claimed *claimed, bool *there, struct err *err) {
+static enum outcome claim_by(struct register_postgres *reg, const struct query *query,
+                             const struct claim *claim, struct arena *arena, struct claimed *claimed,
+                             bool *there, struct err *err) {
     bool is_new = query == &query_consumer_claim_new;
     struct db_params *params = db_params_new(arena, is_new ? 5 : 3);
     struct db_result *result = NULL;
@@ -118,13 +120,15 @@ static enum outcome claim_by(struct register_postgres *reg, const struct query *
     return register_noted(reg, outcome);
 }
 
-/* A predecessor holds the row and says nothing: a second connection sees who blocks this one's next try, and ends it.
+/* A predecessor holds the row and says nothing: a second connection sees who blocks this one's next try, and
+ * ends it.
  *
  * 1. The claim's UPDATE waits lock_timeout for the row, then fails with 55P03.
- * 2. Blockers can be seen only while we wait. So the UPDATE is sent again, without being awaited, and meanwhile the
- *    second connection asks for its blockers and ends those of our own role.
+ * 2. Blockers can be seen only while we wait. So the UPDATE is sent again, without being awaited, and
+ * meanwhile the second connection asks for its blockers and ends those of our own role.
  * 3. The UPDATE then goes through, or times out again. */
-static enum outcome end_blockers(struct register_postgres *reg, int waiting_pid, struct arena *arena, struct err *err) {
+static enum outcome end_blockers(struct register_postgres *reg, int waiting_pid, struct arena *arena,
+                                 struct err *err) {
     struct db *second = NULL;
     struct db_result *result = NULL;
     enum outcome outcome = db_open(&second, reg->conninfo, reg->application, err);
@@ -152,7 +156,8 @@ static enum outcome end_blockers(struct register_postgres *reg, int waiting_pid,
 }
 
 static enum outcome claim_against_blockers(struct register_postgres *reg, const struct claim *claim,
-                                           struct arena *arena, struct claimed *claimed, bool *there, struct err *err) {
+                                           struct arena *arena, struct claimed *claimed, bool *there,
+                                           struct err *err) {
     struct db_params *params = db_params_new(arena, 3);
     struct db_result *result = NULL;
     if (!params)
@@ -167,7 +172,8 @@ static enum outcome claim_against_blockers(struct register_postgres *reg, const 
         return register_noted(reg, outcome);
     struct err second_err;
     if (end_blockers(reg, db_backend_pid(reg->db), arena, &second_err) != OK)
-        log_write(LOG_WARNING, "blocker_stays", "Nobody could be asked who holds a position.", LOG_ERR(&second_err));
+        log_write(LOG_WARNING, "blocker_stays", "Nobody could be asked who holds a position.",
+                  LOG_ERR(&second_err));
     outcome = db_next(reg->db, &result, err);
     *there = outcome == OK && db_rows(result) == 1;
     if (*there)
@@ -176,8 +182,8 @@ static enum outcome claim_against_blockers(struct register_postgres *reg, const 
     return register_noted(reg, outcome);
 }
 
-enum outcome register_claim(void *context, const struct claim *claim, struct arena *arena, struct claimed *claimed,
-                            struct err *err) {
+enum outcome register_claim(void *context, const struct claim *claim, struct arena *arena,
+                            struct claimed *claimed, struct err *err) {
     struct register_postgres *reg = context;
     enum outcome outcome = RETRY;
     bool there = false;
@@ -197,8 +203,8 @@ enum outcome register_claim(void *context, const struct claim *claim, struct are
     return outcome;
 }
 
-enum outcome register_park(void *context, struct text topic, int32_t partition, int64_t epoch, struct text reason,
-                           struct err *err) {
+enum outcome register_park(void *context, struct text topic, int32_t partition, int64_t epoch,
+                           struct text reason, struct err *err) {
     struct register_postgres *reg = context;
     struct arena arena;
     struct db_result *result = NULL;

@@ -9,13 +9,13 @@
 struct register_postgres {
     const char *conninfo, *application; /* not owned */
     int64_t lock_timeout_ms;
-    struct db *db;          /* NULL: not connected */
+    struct db *db; /* NULL: not connected */
     bool in_transaction;
-    int policy;             /* number of the active policy, 0 = not looked up on this connection */
-    int64_t extended_to;    /* outbox numbers below have a partition; 0 = not asked on this connection */
-    int64_t last_seq;       /* the highest outbox number seen */
+    int policy;              /* number of the active policy, 0 = not looked up on this connection */
+    int64_t extended_to;     /* outbox numbers below have a partition; 0 = not asked on this connection */
+    int64_t last_seq;        /* the highest outbox number seen */
     int64_t reconnect_at_us; /* monotonic: no try before */
-    unsigned reconnects;    /* in vain, in a row */
+    unsigned reconnects;     /* in vain, in a row */
 };
 
 extern const struct register_ops register_postgres;
@@ -24,15 +24,16 @@ void register_postgres_init(struct register_postgres *reg, const char *conninfo,
                             int64_t lock_timeout_ms);
 
 /* Parts of the table. */
-enum outcome register_claim(void *reg, const struct claim *claim, struct arena *arena, struct claimed *claimed,
-                            struct err *err);
+enum outcome register_claim(void *reg, const struct claim *claim, struct arena *arena,
+                            struct claimed *claimed, struct err *err);
 enum outcome register_park(void *reg, struct text topic, int32_t partition, int64_t epoch, struct text reason,
                            struct err *err);
-enum outcome register_lock(void *reg, struct arena *arena, const struct text *persons, size_t count, struct err *err);
-enum outcome register_read(void *reg, struct arena *arena, const struct read_request *request, struct read_rows *rows,
+enum outcome register_lock(void *reg, struct arena *arena, const struct text *persons, size_t count,
                            struct err *err);
-enum outcome register_due(void *reg, struct arena *arena, int64_t now_us, size_t limit, struct row_parked **rows,
-                          size_t *count, struct err *err);
+enum outcome register_read(void *reg, struct arena *arena, const struct read_request *request,
+                           struct read_rows *rows, struct err *err);
+enum outcome register_due(void *reg, struct arena *arena, int64_t now_us, size_t limit,
+                          struct row_parked **rows, size_t *count, struct err *err);
 enum outcome register_write(void *reg, struct arena *arena, struct write *write, struct err *err);
 
 /* For the parts: closes a connection that broke; returns outcome. */

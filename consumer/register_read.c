@@ -2,7 +2,15 @@
 #include "consumer/register_postgres.h"
 #include "queries.h"
 
-enum read_part { PART_REFS, PART_PARKED, PART_PERSONS, PART_ORDERS, PART_SHIPMENTS, PART_NOTICES, READ_PARTS };
+enum read_part {
+    PART_REFS,
+    PART_PARKED,
+    PART_PERSONS,
+    PART_ORDERS,
+    PART_SHIPMENTS,
+    PART_NOTICES,
+    READ_PARTS
+};
 
 /* One query's keys: owners, and objects where the key has two parts. */
 static enum outcome send_keys(struct register_postgres *reg, struct arena *arena, const struct query *query,
@@ -41,24 +49,26 @@ static struct row_cell copied_cell(struct copier *copier, int until, int cell) {
 }
 
 static void take_ref(struct copier *copier, struct read_rows *rows) {
-    rows->refs.at[rows->refs.count++] = (struct row_ref){copied(copier, 0), copied(copier, 1), copied(copier, 2),
-                                                         copied(copier, 3), copied(copier, 4)};
+    rows->refs.at[rows->refs.count++] = (struct row_ref){
+        copied(copier, 0), copied(copier, 1), copied(copier, 2), copied(copier, 3), copied(copier, 4)};
 }
 static void take_parked(struct copier *copier, struct read_rows *rows) {
-    rows->parked.at[rows->parked.count++] = (struct row_parked){.ref = copied(copier, 0),
-                                                                .topic = copied(copier, 1),
-                                                                .partition = (int32_t)db_int(copier->result, copier->row, 2),
-                                                                .offset = db_int(copier->result, copier->row, 3),
-                                                                .expires_us = db_time(copier->result, copier->row, 4),
-                                                                .body = copied(copier, 5),
-                                                                .record_hash = copied(copier, 6)};
+    rows->parked.at[rows->parked.count++] =
+        (struct row_parked){.ref = copied(copier, 0),
+                            .topic = copied(copier, 1),
+                            .partition = (int32_t)db_int(copier->result, copier->row, 2),
+                            .offset = db_int(copier->result, copier->row, 3),
+                            .expires_us = db_time(copier->result, copier->row, 4),
+                            .body = copied(copier, 5),
+                            .record_hash = copied(copier, 6)};
 }
 static void take_person(struct copier *copier, struct read_rows *rows) {
-    rows->persons.at[rows->persons.count++] = (struct row_person){.person = copied(copier, 0),
-                                                                  .generation = db_int(copier->result, copier->row, 1),
-                                                                  .revision = db_int(copier->result, copier->row, 2),
-                                                                  .profile = copied_cell(copier, 3, 4),
-                                                                  .merge = copied(copier, 5)};
+    rows->persons.at[rows->persons.count++] =
+        (struct row_person){.person = copied(copier, 0),
+                            .generation = db_int(copier->result, copier->row, 1),
+                            .revision = db_int(copier->result, copier->row, 2),
+                            .profile = copied_cell(copier, 3, 4),
+                            .merge = copied(copier, 5)};
 }
 static void take_order(struct copier *copier, struct read_rows *rows) {
     rows->orders.at[rows->orders.count++] = (struct row_order){.customer_id = copied(copier, 0),
@@ -83,13 +93,20 @@ static void take_notice(struct copier *copier, struct read_rows *rows) {
 
 static bool rows_room(struct arena *arena, struct read_rows *rows, enum read_part part, size_t count) {
     switch (part) {
-    case PART_REFS: return (rows->refs.at = ARENA_ARRAY(arena, struct row_ref, count)) != NULL;
-    case PART_PARKED: return (rows->parked.at = ARENA_ARRAY(arena, struct row_parked, count)) != NULL;
-    case PART_PERSONS: return (rows->persons.at = ARENA_ARRAY(arena, struct row_person, count)) != NULL;
-    case PART_ORDERS: return (rows->orders.at = ARENA_ARRAY(arena, struct row_order, count)) != NULL;
-    case PART_SHIPMENTS: return (rows->shipments.at = ARENA_ARRAY(arena, struct row_shipment, count)) != NULL;
-    case PART_NOTICES: return (rows->notices.at = ARENA_ARRAY(arena, struct row_notice, count)) != NULL;
-    default: return false;
+    case PART_REFS:
+        return (rows->refs.at = ARENA_ARRAY(arena, struct row_ref, count)) != NULL;
+    case PART_PARKED:
+        return (rows->parked.at = ARENA_ARRAY(arena, struct row_parked, count)) != NULL;
+    case PART_PERSONS:
+        return (rows->persons.at = ARENA_ARRAY(arena, struct row_person, count)) != NULL;
+    case PART_ORDERS:
+        return (rows->orders.at = ARENA_ARRAY(arena, struct row_order, count)) != NULL;
+    case PART_SHIPMENTS:
+        return (rows->shipments.at = ARENA_ARRAY(arena, struct row_shipment, count)) != NULL;
+    case PART_NOTICES:
+        return (rows->notices.at = ARENA_ARRAY(arena, struct row_notice, count)) != NULL;
+    default:
+        return false;
     }
 }
 
@@ -146,8 +163,8 @@ enum outcome register_read(void *context, struct arena *arena, const struct read
     return register_noted(reg, outcome);
 }
 
-enum outcome register_due(void *context, struct arena *arena, int64_t now_us, size_t limit, struct row_parked **rows,
-                          size_t *count, struct err *err) {
+enum outcome register_due(void *context, struct arena *arena, int64_t now_us, size_t limit,
+                          struct row_parked **rows, size_t *count, struct err *err) {
     struct register_postgres *reg = context;
     struct db_result *result = NULL;
     struct db_params *params = db_params_new(arena, 2);
@@ -188,7 +205,8 @@ enum outcome register_lock(void *context, struct arena *arena, const struct text
         struct db_column *column = params ? db_column(params, DB_TEXT, count) : NULL;
         for (size_t i = 0; column && i < count; i++)
             db_put_text(column, persons[i]);
-        outcome = column ? db_run(reg->db, &query_consumer_lock_persons, params, NULL, err) : register_no_memory(err);
+        outcome = column ? db_run(reg->db, &query_consumer_lock_persons, params, NULL, err)
+                         : register_no_memory(err);
     }
     return register_noted(reg, outcome);
 }

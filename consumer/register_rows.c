@@ -21,8 +21,8 @@ static bool columns_new(struct columns *columns, struct arena *arena, const enum
     }
     return true;
 }
-#define COLUMNS(columns, scalars, rows, ...)                                                                           \
-    columns_new(columns, arena, (const enum db_type[]){__VA_ARGS__},                                                   \
+#define COLUMNS(columns, scalars, rows, ...)                                                                 \
+    columns_new(columns, arena, (const enum db_type[]){__VA_ARGS__},                                         \
                 sizeof((const enum db_type[]){__VA_ARGS__}) / sizeof(enum db_type), scalars, rows)
 
 /* Puts a row's values into columns one after the other. */
@@ -54,8 +54,8 @@ static struct text hash_text(const uint8_t *hash, size_t size) {
 
 struct db_params *rows_advances(struct arena *arena, const struct write *write) {
     struct columns columns;
-    if (!COLUMNS(&columns, 1, write->advances.count, DB_TEXT, DB_INT4, DB_INT8, DB_INT8, DB_INT8, DB_INT8, DB_INT8,
-                 DB_BYTEA, DB_TIMESTAMPTZ))
+    if (!COLUMNS(&columns, 1, write->advances.count, DB_TEXT, DB_INT4, DB_INT8, DB_INT8, DB_INT8, DB_INT8,
+                 DB_INT8, DB_BYTEA, DB_TIMESTAMPTZ))
         return NULL;
     for (size_t i = 0; i < write->advances.count; i++) {
         const struct advance *advance = &write->advances.at[i];
@@ -82,8 +82,8 @@ struct db_params *rows_advances(struct arena *arena, const struct write *write) 
 
 struct db_params *rows_persons(struct arena *arena, const struct write *write) {
     struct columns columns;
-    if (!COLUMNS(&columns, 1, write->persons.count, DB_TEXT, DB_INT8, DB_INT8, DB_BOOL, DB_TEXT, DB_TEXT, DB_TEXT,
-                 DB_TIMESTAMPTZ, DB_TIMESTAMPTZ, DB_DATE, DB_BYTEA, DB_BYTEA))
+    if (!COLUMNS(&columns, 1, write->persons.count, DB_TEXT, DB_INT8, DB_INT8, DB_BOOL, DB_TEXT, DB_TEXT,
+                 DB_TEXT, DB_TIMESTAMPTZ, DB_TIMESTAMPTZ, DB_DATE, DB_BYTEA, DB_BYTEA))
         return NULL;
     for (size_t i = 0; i < write->persons.count; i++) {
         const struct person *person = write->persons.at[i].at;
@@ -106,9 +106,9 @@ struct db_params *rows_persons(struct arena *arena, const struct write *write) {
 
 struct db_params *rows_orders(struct arena *arena, const struct write *write) {
     struct columns columns;
-    if (!COLUMNS(&columns, 1, write->orders.count, DB_TEXT, DB_TEXT, DB_INT8, DB_BOOL, DB_BOOL, DB_TIMESTAMPTZ,
-                 DB_TIMESTAMPTZ, DB_TIMESTAMPTZ, DB_TIMESTAMPTZ, DB_DATE, DB_BYTEA, DB_DATE, DB_BYTEA, DB_DATE,
-                 DB_BYTEA, DB_BYTEA))
+    if (!COLUMNS(&columns, 1, write->orders.count, DB_TEXT, DB_TEXT, DB_INT8, DB_BOOL, DB_BOOL,
+                 DB_TIMESTAMPTZ, DB_TIMESTAMPTZ, DB_TIMESTAMPTZ, DB_TIMESTAMPTZ, DB_DATE, DB_BYTEA, DB_DATE,
+                 DB_BYTEA, DB_DATE, DB_BYTEA, DB_BYTEA))
         return NULL;
     for (size_t i = 0; i < write->orders.count; i++) {
         const struct order *order = write->orders.at[i].at;
@@ -137,9 +137,9 @@ struct db_params *rows_orders(struct arena *arena, const struct write *write) {
 
 struct db_params *rows_shipments(struct arena *arena, const struct write *write) {
     struct columns columns;
-    if (!COLUMNS(&columns, 1, write->shipments.count, DB_TEXT, DB_TEXT, DB_TEXT, DB_TEXT, DB_INT8, DB_TEXT, DB_TEXT,
-                 DB_TEXT, DB_TEXT, DB_TEXT, DB_INT4, DB_TIMESTAMPTZ, DB_TIMESTAMPTZ, DB_BOOL, DB_DATE, DB_BYTEA,
-                 DB_BYTEA))
+    if (!COLUMNS(&columns, 1, write->shipments.count, DB_TEXT, DB_TEXT, DB_TEXT, DB_TEXT, DB_INT8, DB_TEXT,
+                 DB_TEXT, DB_TEXT, DB_TEXT, DB_TEXT, DB_INT4, DB_TIMESTAMPTZ, DB_TIMESTAMPTZ, DB_BOOL,
+                 DB_DATE, DB_BYTEA, DB_BYTEA))
         return NULL;
     for (size_t i = 0; i < write->shipments.count; i++) {
         const struct shipment *shipment = write->shipments.at[i].at;
@@ -198,9 +198,9 @@ static struct text joined_fields(struct arena *arena, field_set fields) {
 
 struct db_params *rows_notices(struct arena *arena, const struct write *write) {
     struct columns columns;
-    if (!COLUMNS(&columns, 1, write->notices.count, DB_TEXT, DB_TEXT, DB_INT8, DB_TEXT, DB_TEXT, DB_TEXT, DB_TEXT,
-                 DB_TEXT, DB_TEXT, DB_TEXT, DB_TIMESTAMPTZ, DB_DATE, DB_INT4, DB_TEXT, DB_DATE, DB_DATE, DB_BYTEA,
-                 DB_BYTEA))
+    if (!COLUMNS(&columns, 1, write->notices.count, DB_TEXT, DB_TEXT, DB_INT8, DB_TEXT, DB_TEXT, DB_TEXT,
+                 DB_TEXT, DB_TEXT, DB_TEXT, DB_TEXT, DB_TIMESTAMPTZ, DB_DATE, DB_INT4, DB_TEXT, DB_DATE,
+                 DB_DATE, DB_BYTEA, DB_BYTEA))
         return NULL;
     for (size_t i = 0; i < write->notices.count; i++) {
         const struct notice *notice = write->notices.at[i].at;
@@ -266,8 +266,8 @@ struct db_params *rows_learnt(struct arena *arena, const struct write *write) {
 
 struct db_params *rows_parked(struct arena *arena, const struct write *write) {
     struct columns columns;
-    if (!COLUMNS(&columns, 0, write->parked.count, DB_TEXT, DB_TEXT, DB_INT4, DB_INT8, DB_TIMESTAMPTZ, DB_BYTEA,
-                 DB_BYTEA))
+    if (!COLUMNS(&columns, 0, write->parked.count, DB_TEXT, DB_TEXT, DB_INT4, DB_INT8, DB_TIMESTAMPTZ,
+                 DB_BYTEA, DB_BYTEA))
         return NULL;
     for (size_t i = 0; i < write->parked.count; i++) {
         const struct write_parked *parked = &write->parked.at[i];
@@ -303,8 +303,8 @@ struct db_params *rows_unparked(struct arena *arena, const struct write *write) 
 struct db_params *rows_outputs(struct arena *arena, const struct write *write) {
     struct columns columns;
     if (!COLUMNS(&columns, 1, write->outputs.count, DB_TEXT, DB_UUID, DB_BYTEA, DB_TEXT, DB_TEXT, DB_TEXT,
-                 DB_TIMESTAMPTZ, DB_TEXT, DB_INT8, DB_INT2, DB_BYTEA, DB_BYTEA, DB_TEXT, DB_TEXT, DB_TEXT, DB_TEXT,
-                 DB_TEXT, DB_TEXT, DB_TEXT, DB_TEXT, DB_TEXT))
+                 DB_TIMESTAMPTZ, DB_TEXT, DB_INT8, DB_INT2, DB_BYTEA, DB_BYTEA, DB_TEXT, DB_TEXT, DB_TEXT,
+                 DB_TEXT, DB_TEXT, DB_TEXT, DB_TEXT, DB_TEXT, DB_TEXT))
         return NULL;
     for (size_t i = 0; i < write->outputs.count; i++) {
         const struct write_output *output = &write->outputs.at[i];
@@ -341,8 +341,8 @@ struct db_params *rows_outputs(struct arena *arena, const struct write *write) {
 
 struct db_params *rows_dead_letters(struct arena *arena, const struct write *write) {
     struct columns columns;
-    if (!COLUMNS(&columns, 1, write->dead_letters.count, DB_TEXT, DB_INT4, DB_INT8, DB_TEXT, DB_TEXT, DB_BYTEA,
-                 DB_TIMESTAMPTZ, DB_TIMESTAMPTZ))
+    if (!COLUMNS(&columns, 1, write->dead_letters.count, DB_TEXT, DB_INT4, DB_INT8, DB_TEXT, DB_TEXT,
+                 DB_BYTEA, DB_TIMESTAMPTZ, DB_TIMESTAMPTZ))
         return NULL;
     for (size_t i = 0; i < write->dead_letters.count; i++) {
         const struct write_output *output = write->dead_letters.at[i];

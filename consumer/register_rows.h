@@ -1,4 +1,5 @@
-/* The write's rows as the parameters of its statements: one binary array a column. NULL when the arena is full. */
+/* The write's rows as the parameters of its statements: one binary array a column. NULL when the arena is
+ * full. */
 #ifndef KR_CONSUMER_REGISTER_ROWS_H
 #define KR_CONSUMER_REGISTER_ROWS_H
 

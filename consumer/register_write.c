@@ -1,7 +1,8 @@
 /* The register over PostgreSQL: one transaction's write, all statements in one pipelined round trip.
  *
- * BEGIN, positions, then persons (their locks), what they guard, refs, parked events, then ledger and outbox, whose
- * numbers are drawn only now (SPEC 5). Then every count is compared with what it must be, and only then may COMMIT. */
+ * BEGIN, positions, then persons (their locks), what they guard, refs, parked events, then ledger and outbox,
+ * whose numbers are drawn only now (SPEC 5). Then every count is compared with what it must be, and only then
+ * may COMMIT. */
 #include "consumer/register_postgres.h"
 #include "consumer/register_rows.h"
 #include "core/killpoint.h"
@@ -26,8 +27,8 @@ struct sending {
     struct err *err;
 };
 
-static void send(struct sending *sending, const struct query *query, struct db_params *params, enum check check,
-                 size_t expected) {
+static void send(struct sending *sending, const struct query *query, struct db_params *params,
+                 enum check check, size_t expected) {
     if (sending->outcome != OK)
         return;
     if (query->params && !params) {
@@ -44,28 +45,36 @@ static void send_all(struct sending *sending) {
     struct arena *arena = sending->arena;
     if (!sending->reg->in_transaction)
         send(sending, &query_consumer_begin, NULL, CHECK_NOTHING, 0);
-    send(sending, &query_consumer_advance, rows_advances(arena, write), CHECK_ADVANCES, write->advances.count);
+    send(sending, &query_consumer_advance, rows_advances(arena, write), CHECK_ADVANCES,
+         write->advances.count);
     if (write->persons.count)
-        send(sending, &query_consumer_write_persons, rows_persons(arena, write), CHECK_GUARDED, write->persons.count);
+        send(sending, &query_consumer_write_persons, rows_persons(arena, write), CHECK_GUARDED,
+             write->persons.count);
     if (write->orders.count)
-        send(sending, &query_consumer_write_orders, rows_orders(arena, write), CHECK_GUARDED, write->orders.count);
+        send(sending, &query_consumer_write_orders, rows_orders(arena, write), CHECK_GUARDED,
+             write->orders.count);
     if (write->shipments.count)
         send(sending, &query_consumer_write_shipments, rows_shipments(arena, write), CHECK_GUARDED,
              write->shipments.count);
     if (write->notices.count)
-        send(sending, &query_consumer_write_notices, rows_notices(arena, write), CHECK_GUARDED, write->notices.count);
+        send(sending, &query_consumer_write_notices, rows_notices(arena, write), CHECK_GUARDED,
+             write->notices.count);
     if (write->refs_new.count)
-        send(sending, &query_consumer_write_refs_new, rows_refs(arena, write->refs_new.at, write->refs_new.count),
-             CHECK_GUARDED, write->refs_new.count);
+        send(sending, &query_consumer_write_refs_new,
+             rows_refs(arena, write->refs_new.at, write->refs_new.count), CHECK_GUARDED,
+             write->refs_new.count);
     if (write->refs_parked.count)
         send(sending, &query_consumer_write_refs_parked,
-             rows_refs(arena, write->refs_parked.at, write->refs_parked.count), CHECK_GUARDED, write->refs_parked.count);
+             rows_refs(arena, write->refs_parked.at, write->refs_parked.count), CHECK_GUARDED,
+             write->refs_parked.count);
     if (write->unparked.count)
-        send(sending, &query_consumer_delete_parked, rows_unparked(arena, write), CHECK_GUARDED, write->unparked.count);
+        send(sending, &query_consumer_delete_parked, rows_unparked(arena, write), CHECK_GUARDED,
+             write->unparked.count);
     if (write->refs_parked.count)
         send(sending, &query_consumer_left_parked, rows_learnt(arena, write), CHECK_EMPTY, 0);
     if (write->parked.count)
-        send(sending, &query_consumer_write_parked, rows_parked(arena, write), CHECK_GUARDED, write->parked.count);
+        send(sending, &query_consumer_write_parked, rows_parked(arena, write), CHECK_GUARDED,
+             write->parked.count);
     if (write->outputs.count)
         send(sending, &query_consumer_write_outputs, rows_outputs(arena, write), CHECK_OUTPUTS, 0);
     if (write->dead_letters.count)
@@ -81,19 +90,27 @@ static enum outcome check_advances(struct sending *sending, const struct db_resu
         struct advance *advance = &write->advances.at[i];
         advance->lost = true;
         for (size_t row = 0; row < db_rows(result); row++)
-            if (text_equal(db_text(result, row, 0), advance->topic) && db_int(result, row, 1) == advance->partition)
+            if (text_equal(db_text(result, row, 0), advance->topic) &&
+                db_int(result, row, 1) == advance->partition)
                 advance->lost = false;
     }
     return err_set(sending->err, FENCED, 0, "a position was claimed by somebody else");
 }
 
-static enum outcome check_answer(struct sending *sending, const struct sent *sent, const struct db_result *result) {
+static enum outcome check_answer(struct sending *sending, const struct sent *sent,
+                                 const struct db_result *result) {
     bool holds = true;
     switch (sent->check) {
-    case CHECK_NOTHING: return OK;
-    case CHECK_ADVANCES: return check_advances(sending, result);
-    case CHECK_GUARDED: holds = db_affected(result) == sent->expected; break;
-    case CHECK_EMPTY: holds = db_int(result, 0, 0) == 0; break;
+    case CHECK_NOTHING:
+        return OK;
+    case CHECK_ADVANCES:
+        return check_advances(sending, result);
+    case CHECK_GUARDED:
+        holds = db_affected(result) == sent->expected;
+        break;
+    case CHECK_EMPTY:
+        holds = db_int(result, 0, 0) == 0;
+        break;
     case CHECK_OUTPUTS:
         if (!db_is_null(result, 0, 1) && db_int(result, 0, 1) > sending->reg->last_seq)
             sending->reg->last_seq = db_int(result, 0, 1);
@@ -153,8 +170,8 @@ static enum outcome extend_outbox(struct register_postgres *reg, struct err *err
     return outcome;
 }
 
-static enum outcome prepare_connection(struct register_postgres *reg, struct arena *arena, struct write *write,
-                                       struct err *err) {
+static enum outcome prepare_connection(struct register_postgres *reg, struct arena *arena,
+                                       struct write *write, struct err *err) {
     enum outcome outcome = reg->policy ? OK : find_policy(reg, arena, write, err);
     if (outcome == OK && !reg->in_transaction)
         outcome = extend_outbox(reg, err);

@@ -1,5 +1,6 @@
-/* What travels between the loop and the register: the rows that a batch reads, and the one write that its transaction
- * makes. The same over PostgreSQL and over tables in memory. Texts lie in the batch's arena; nothing is owned. */
+/* What travels between the loop and the register: the rows that a batch reads, and the one write that its
+ * transaction makes. The same over PostgreSQL and over tables in memory. Texts lie in the batch's arena;
+ * nothing is owned. */
 #ifndef KR_CONSUMER_ROWS_H
 #define KR_CONSUMER_ROWS_H
 
@@ -9,7 +10,8 @@
 #define FINGERPRINT_BYTES 32
 #define ROW_ID_BYTES 16
 
-/* The last record taken in from a partition: tells a topic from another of the same name. offset -1 = none yet. */
+/* The last record taken in from a partition: tells a topic from another of the same name. offset -1 = none
+ * yet. */
 struct fingerprint {
     int64_t offset, timestamp_ms;
     uint8_t hash[FINGERPRINT_BYTES];
@@ -79,10 +81,10 @@ struct row_notice {
     struct row_cell ground;
     struct text merge;
 };
-#define ROWS(type)                                                                                                     \
-    struct {                                                                                                           \
-        type *at;                                                                                                      \
-        size_t count;                                                                                                  \
+#define ROWS(type)                                                                                           \
+    struct {                                                                                                 \
+        type *at;                                                                                            \
+        size_t count;                                                                                        \
     }
 struct read_rows {
     ROWS(struct row_ref) refs;

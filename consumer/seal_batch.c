@@ -37,7 +37,8 @@ static bool want(struct sealing *sealing, struct text person, int64_t generation
 
 /* Does the stored cell lie under another ring than the one it belongs to now? */
 static bool moved(const struct loaded_cell *loaded, const struct job *job) {
-    return !loaded || loaded->ring_generation != job->generation || !text_equal(loaded->ring_person, job->person);
+    return !loaded || loaded->ring_generation != job->generation ||
+           !text_equal(loaded->ring_person, job->person);
 }
 
 /* Decides about one cell of a touched aggregate. */
@@ -48,9 +49,10 @@ static enum outcome add_cell(struct sealing *sealing, enum need_kind kind, struc
         cell->sealed = TEXT_ABSENT;
         return OK;
     }
-    struct loaded_cell *loaded =
-        load_cell(&sealing->work->load, kind, job.place.owner, kind == NEED_PERSON ? TEXT_ABSENT : job.place.object, cell);
-    bool same_period = text_present(cell->sealed) && date_quarter(cell->until) == date_quarter(cell->sealed_until);
+    struct loaded_cell *loaded = load_cell(&sealing->work->load, kind, job.place.owner,
+                                           kind == NEED_PERSON ? TEXT_ABSENT : job.place.object, cell);
+    bool same_period =
+        text_present(cell->sealed) && date_quarter(cell->until) == date_quarter(cell->sealed_until);
     if (!cell->rewritten && same_period && !moved(loaded, &job))
         return OK;
     if (!text_present(cell->content)) {
@@ -62,7 +64,8 @@ static enum outcome add_cell(struct sealing *sealing, enum need_kind kind, struc
         *listed = loaded;
     }
     struct job *added = ARENA_PUSH(sealing->arena, &sealing->jobs);
-    if (!added || !want(sealing, job.person, job.generation, job.category, (int16_t)date_quarter(cell->until), false))
+    if (!added ||
+        !want(sealing, job.person, job.generation, job.category, (int16_t)date_quarter(cell->until), false))
         return full(sealing, err);
     *added = job;
     return OK;
@@ -78,8 +81,11 @@ static enum outcome add_cells(struct sealing *sealing, struct err *err) {
     enum outcome outcome = OK;
     for (size_t i = 0; outcome == OK && i < write->persons.count; i++) {
         const struct person *at = write->persons.at[i].at;
-        struct job job = {mutable_cell(&at->profile), {"person", "profile", at->person, TEXT_ABSENT, at->generation},
-                          at->person, at->generation, CATEGORY_PROFILE};
+        struct job job = {mutable_cell(&at->profile),
+                          {"person", "profile", at->person, TEXT_ABSENT, at->generation},
+                          at->person,
+                          at->generation,
+                          CATEGORY_PROFILE};
         outcome = add_cell(sealing, NEED_PERSON, job, err);
     }
     for (size_t i = 0; outcome == OK && i < write->orders.count; i++) {
@@ -100,14 +106,20 @@ static enum outcome add_cells(struct sealing *sealing, struct err *err) {
     }
     for (size_t i = 0; outcome == OK && i < write->shipments.count; i++) {
         const struct shipment *at = write->shipments.at[i].at;
-        struct job job = {mutable_cell(&at->delivery), {"shipment", "delivery", at->customer_id, at->shipment_id, -1},
-                          at->person, at->generation, CATEGORY_DELIVERY};
+        struct job job = {mutable_cell(&at->delivery),
+                          {"shipment", "delivery", at->customer_id, at->shipment_id, -1},
+                          at->person,
+                          at->generation,
+                          CATEGORY_DELIVERY};
         outcome = add_cell(sealing, NEED_SHIPMENT, job, err);
     }
     for (size_t i = 0; outcome == OK && i < write->notices.count; i++) {
         const struct notice *at = write->notices.at[i].at;
-        struct job job = {mutable_cell(&at->ground), {"notice", "ground", at->person, at->notice_ref, -1},
-                          at->person, at->generation, CATEGORY_LEDGER};
+        struct job job = {mutable_cell(&at->ground),
+                          {"notice", "ground", at->person, at->notice_ref, -1},
+                          at->person,
+                          at->generation,
+                          CATEGORY_LEDGER};
         outcome = add_cell(sealing, NEED_NOTICE, job, err);
     }
     return outcome;
@@ -177,7 +189,8 @@ static enum outcome seal_cells(struct sealing *sealing, struct err *err) {
         int16_t period = (int16_t)date_quarter(job->cell->until);
         if (!keyring_cell_key(keyring, job->person, job->generation, job->category, period, &key))
             return no_key(err);
-        job->cell->sealed = seal_cell(sealing->how->sealer, &key, &job->place, job->cell->content, sealing->arena);
+        job->cell->sealed =
+            seal_cell(sealing->how->sealer, &key, &job->place, job->cell->content, sealing->arena);
         if (!text_present(job->cell->sealed))
             return full(sealing, err);
     }
@@ -187,9 +200,12 @@ static enum outcome seal_cells(struct sealing *sealing, struct err *err) {
         output->body = output->at->body;
         if (!text_present(output->at->person))
             continue;
-        if (!keyring_transit_key(keyring, output->at->person, output->at->generation, output->at->category, &key))
+        if (!keyring_transit_key(keyring, output->at->person, output->at->generation, output->at->category,
+                                 &key))
             return no_key(err);
-        struct seal_place place = {"outbox", "body", output->at->person,
+        struct seal_place place = {"outbox",
+                                   "body",
+                                   output->at->person,
                                    {(const char *)output->row_id, sizeof output->row_id},
                                    output->at->generation};
         output->body = seal_cell(sealing->how->sealer, &key, &place, output->at->body, sealing->arena);
@@ -222,7 +238,8 @@ static enum outcome seal_parked(struct sealing *sealing, struct err *err) {
     return OK;
 }
 
-enum outcome seal_batch(const struct seal_batch *how, struct work *work, struct arena *arena, struct err *err) {
+enum outcome seal_batch(const struct seal_batch *how, struct work *work, struct arena *arena,
+                        struct err *err) {
     struct sealing sealing = {.how = how, .work = work, .arena = arena};
     enum outcome outcome = add_cells(&sealing, err);
     if (outcome == OK)
@@ -233,8 +250,8 @@ enum outcome seal_batch(const struct seal_batch *how, struct work *work, struct 
         outcome = load_open(&work->load, sealing.unopened.at, sealing.unopened.count, err);
     KILL_POINT("consumer.before_vault");
     if (outcome == OK && (sealing.wants.count || sealing.lookups.count))
-        outcome = keyring_provide(how->keyring, arena, sealing.wants.at, sealing.wants.count, sealing.lookups.at,
-                                  sealing.lookups.count, work->load.now_s, err);
+        outcome = keyring_provide(how->keyring, arena, sealing.wants.at, sealing.wants.count,
+                                  sealing.lookups.at, sealing.lookups.count, work->load.now_s, err);
     KILL_POINT("consumer.after_vault");
     if (outcome == OK)
         outcome = seal_cells(&sealing, err);

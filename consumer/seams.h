@@ -1,6 +1,7 @@
-/* The seams of the loop: it reaches topic and register through these two tables (the clock through core/clock.h, the
- * vault through core/keyring.h), so that a unit test can drive the very same loop over memory and crash it at each
- * call. `topics` and `reg` are whatever the table's maker needs. One thread each. */
+/* The seams of the loop: it reaches topic and register through these two tables (the clock through
+ * core/clock.h, the vault through core/keyring.h), so that a unit test can drive the very same loop over
+ * memory and crash it at each call. `topics` and `reg` are whatever the table's maker needs. One thread each.
+ */
 #ifndef KR_CONSUMER_SEAMS_H
 #define KR_CONSUMER_SEAMS_H
 
@@ -17,11 +18,11 @@ struct topic_place {
 
 enum topic_news {
     TOPIC_NOTHING,
-    TOPIC_RECORD,      /* message is the caller's until release */
-    TOPIC_END,         /* of a partition, at offset */
-    TOPIC_REASSIGNED,  /* the group gave other partitions (see assigned); nothing is fetched until assign */
+    TOPIC_RECORD,       /* message is the caller's until release */
+    TOPIC_END,          /* of a partition, at offset */
+    TOPIC_REASSIGNED,   /* the group gave other partitions (see assigned); nothing is fetched until assign */
     TOPIC_OUT_OF_RANGE, /* the broker does not have what a partition is to read next */
-    TOPIC_AWAY,        /* the broker cannot be reached */
+    TOPIC_AWAY,         /* the broker cannot be reached */
 };
 struct topic_polled {
     enum topic_news news;
@@ -43,14 +44,14 @@ struct topic_ops {
                              struct err *err);
     /* Fetches exactly these from their offsets on; what was fetched before and not polled is thrown away. */
     enum outcome (*assign)(void *topics, const struct topic_place *places, size_t count, struct err *err);
-    enum outcome (*watermarks)(void *topics, struct text topic, int32_t partition, int64_t *low, int64_t *high,
-                               struct err *err);
+    enum outcome (*watermarks)(void *topics, struct text topic, int32_t partition, int64_t *low,
+                               int64_t *high, struct err *err);
     /* For lag tools only; nobody waits for it and nothing reads it back. */
     void (*commit)(void *topics, const struct topic_place *places, size_t count);
     /* The cluster's id, in the arena. RETRY while it is not known. */
     enum outcome (*cluster_id)(void *topics, struct arena *arena, struct text *cluster_id, struct err *err);
-    /* OK when every topic that is to be read exists; RETRY when the broker is away; POISON when topics are missing,
-     * their names in err. */
+    /* OK when every topic that is to be read exists; RETRY when the broker is away; POISON when topics are
+     * missing, their names in err. */
     enum outcome (*check)(void *topics, struct err *err);
 };
 
@@ -67,20 +68,22 @@ struct register_ops {
     enum outcome (*park)(void *reg, struct text topic, int32_t partition, int64_t epoch, struct text reason,
                          struct err *err);
     /* Opens the transaction and locks these persons, given in order, before they are read. */
-    enum outcome (*lock)(void *reg, struct arena *arena, const struct text *persons, size_t count, struct err *err);
-    /* Reads persons before what belongs to them. Rows that are not there are left out. */
-    enum outcome (*read)(void *reg, struct arena *arena, const struct read_request *request, struct read_rows *rows,
+    enum outcome (*lock)(void *reg, struct arena *arena, const struct text *persons, size_t count,
                          struct err *err);
-    /* The whole transaction but its COMMIT. OK: commit or rollback must follow. FENCED: some advances are lost, or
-     * the policy was passed; RETRY with guard_missed: redo. POISON: bisect. Whatever fails is rolled back. */
+    /* Reads persons before what belongs to them. Rows that are not there are left out. */
+    enum outcome (*read)(void *reg, struct arena *arena, const struct read_request *request,
+                         struct read_rows *rows, struct err *err);
+    /* The whole transaction but its COMMIT. OK: commit or rollback must follow. FENCED: some advances are
+     * lost, or the policy was passed; RETRY with guard_missed: redo. POISON: bisect. Whatever fails is rolled
+     * back. */
     enum outcome (*write)(void *reg, struct arena *arena, struct write *write, struct err *err);
     enum outcome (*commit)(void *reg, struct err *err);
     void (*rollback)(void *reg);
     /* The calendar: true when this worker is the one that keeps it (and goes on being so). */
     enum outcome (*keep_calendar)(void *reg, bool *mine, struct err *err);
     /* Parked events whose time has come, the earliest first, at most limit. */
-    enum outcome (*due)(void *reg, struct arena *arena, int64_t now_us, size_t limit, struct row_parked **rows,
-                        size_t *count, struct err *err);
+    enum outcome (*due)(void *reg, struct arena *arena, int64_t now_us, size_t limit,
+                        struct row_parked **rows, size_t *count, struct err *err);
 };
 
 #endif

@@ -28,11 +28,14 @@ static enum outcome check_schema(struct db *db, const char *which, int ours, str
     int theirs = outcome == OK && !db_is_null(result, 0, 0) ? (int)db_int(result, 0, 0) : 0;
     db_result_release(result);
     if (outcome == OK && theirs < ours)
-        return err_set(err, FATAL, 0, "the %s's schema has version %d, this program needs %d: run `kundregister migrate`",
+        return err_set(err, FATAL, 0,
+                       "the %s's schema has version %d, this program needs %d: run `kundregister migrate`",
                        which, theirs, ours);
     if (outcome == OK && theirs > ours)
-        return err_set(err, FATAL, 0, "the %s's schema has version %d, newer than this program's %d: install the newer program",
-                       which, theirs, ours);
+        return err_set(
+            err, FATAL, 0,
+            "the %s's schema has version %d, newer than this program's %d: install the newer program", which,
+            theirs, ours);
     return outcome;
 }
 
@@ -44,14 +47,16 @@ static enum outcome check_policy(struct start *start, struct arena *arena, struc
     db_param_text(params, text_of(start->shared->policy->digest));
     enum outcome outcome = db_run(start->reg, &query_consumer_policy, params, &result, err);
     if (outcome == OK && db_rows(result) == 0)
-        outcome = err_set(err, FATAL, 0,
-                          "the policy file is not the active policy: run `kundregister policy activate`, or take the "
-                          "active one's file");
+        outcome = err_set(
+            err, FATAL, 0,
+            "the policy file is not the active policy: run `kundregister policy activate`, or take the "
+            "active one's file");
     db_result_release(result);
     return outcome;
 }
 
-static enum outcome take_instance(struct start *start, struct arena *arena, int64_t patience_ms, struct err *err) {
+static enum outcome take_instance(struct start *start, struct arena *arena, int64_t patience_ms,
+                                  struct err *err) {
     char instance[120];
     snprintf(instance, sizeof instance, "%s/%lld", start->shared->host,
              (long long)start->shared->config->consumer.instance);
@@ -68,7 +73,8 @@ static enum outcome take_instance(struct start *start, struct arena *arena, int6
             return outcome;
         if (patience_ms <= 0)
             return err_set(err, FATAL, 0,
-                           "another process runs as instance %s: give each its own with --instance", instance);
+                           "another process runs as instance %s: give each its own with --instance",
+                           instance);
         patience_ms -= 100;
         (void)stop_sleep_ms(100);
     }
@@ -113,7 +119,8 @@ enum outcome start_keep(struct start *start, struct err *err) {
         start_release(start);
     }
     arena_init(&arena, 1 << 16);
-    enum outcome outcome = db_open(&start->reg, start->shared->config->register_as.consumer, APPLICATION, err);
+    enum outcome outcome =
+        db_open(&start->reg, start->shared->config->register_as.consumer, APPLICATION, err);
     if (outcome == OK)
         outcome = take_instance(start, &arena, LOCK_PATIENCE_MS, err);
     arena_release(&arena);

@@ -1,5 +1,5 @@
-/* What must hold before a worker starts, and the one connection that stands for the process: it keeps the advisory
- * lock of this instance, so that a second process with the same number refuses. Main thread only. */
+/* What must hold before a worker starts, and the one connection that stands for the process: it keeps the
+ * advisory lock of this instance, so that a second process with the same number refuses. Main thread only. */
 #ifndef KR_CONSUMER_START_H
 #define KR_CONSUMER_START_H
 
@@ -12,11 +12,12 @@ struct start {
     bool refused;   /* of FATAL: the configuration or the state of things is wrong (exit 78) */
 };
 
-/* Once: register and vault can be reached, their schemas are ours, our policy is the active one, the vault is the
- * register's and the key-encryption key its own, nobody runs under our number. Fills shared->vault_id. RETRY: something
- * is away. FATAL with refused: does not help to try again. */
+/* Once: register and vault can be reached, their schemas are ours, our policy is the active one, the vault is
+ * the register's and the key-encryption key its own, nobody runs under our number. Fills shared->vault_id.
+ * RETRY: something is away. FATAL with refused: does not help to try again. */
 enum outcome start_check(struct start *start, struct err *err) MUST_CHECK;
-/* Now and then: the lock is still ours, taken again after the register was away. FATAL when another process has it. */
+/* Now and then: the lock is still ours, taken again after the register was away. FATAL when another process
+ * has it. */
 enum outcome start_keep(struct start *start, struct err *err) MUST_CHECK;
 void start_release(struct start *start);
 

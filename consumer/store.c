@@ -18,7 +18,8 @@ static int order_keys(struct text owner_a, struct text object_a, struct text own
     return order ? order : text_compare(object_a, object_b);
 }
 static int by_person(const void *a, const void *b) {
-    const struct person *one = ((const struct write_person *)a)->at, *two = ((const struct write_person *)b)->at;
+    const struct person *one = ((const struct write_person *)a)->at,
+                        *two = ((const struct write_person *)b)->at;
     int order = text_compare(one->person, two->person);
     return order ? order : (one->generation > two->generation) - (one->generation < two->generation);
 }
@@ -27,15 +28,18 @@ static int by_order(const void *a, const void *b) {
     return order_keys(one->customer_id, one->order_id, two->customer_id, two->order_id);
 }
 static int by_shipment(const void *a, const void *b) {
-    const struct shipment *one = ((const struct write_shipment *)a)->at, *two = ((const struct write_shipment *)b)->at;
+    const struct shipment *one = ((const struct write_shipment *)a)->at,
+                          *two = ((const struct write_shipment *)b)->at;
     return order_keys(one->customer_id, one->shipment_id, two->customer_id, two->shipment_id);
 }
 static int by_notice(const void *a, const void *b) {
-    const struct notice *one = ((const struct write_notice *)a)->at, *two = ((const struct write_notice *)b)->at;
+    const struct notice *one = ((const struct write_notice *)a)->at,
+                        *two = ((const struct write_notice *)b)->at;
     return order_keys(one->person, one->notice_ref, two->person, two->notice_ref);
 }
 static int by_ref(const void *a, const void *b) {
-    return text_compare((*(const struct ref_entry *const *)a)->ref, (*(const struct ref_entry *const *)b)->ref);
+    return text_compare((*(const struct ref_entry *const *)a)->ref,
+                        (*(const struct ref_entry *const *)b)->ref);
 }
 
 /* ---- what is touched ---- */
@@ -62,23 +66,24 @@ static enum outcome guard_owners(struct work *work, struct err *err) {
         fits = !notices[i]->touched || guard(work, notices[i]->person);
     struct person *const *persons = state_persons(work->state, &count);
     for (size_t i = 0; fits && i < count; i++)
-        fits = !persons[i]->touched || persons[i]->generation == GENERATION_FIRST || guard(work, persons[i]->person);
+        fits = !persons[i]->touched || persons[i]->generation == GENERATION_FIRST ||
+               guard(work, persons[i]->person);
     return fits ? OK : full(work, err);
 }
 
-#define TAKE_TOUCHED(list, items, order)                                                                               \
-    do {                                                                                                               \
-        size_t count, touched = 0;                                                                                     \
-        __auto_type all = items(work->state, &count);                                                                  \
-        for (size_t i = 0; i < count; i++)                                                                             \
-            touched += all[i]->touched;                                                                                \
-        write->list.at = arena_array(arena, sizeof(*write->list.at), touched ? touched : 1);                           \
-        if (!write->list.at)                                                                                           \
-            return full(work, err);                                                                                    \
-        for (size_t i = 0; i < count; i++)                                                                             \
-            if (all[i]->touched)                                                                                       \
-                write->list.at[write->list.count++].at = all[i];                                                       \
-        qsort(write->list.at, write->list.count, sizeof(*write->list.at), order);                                      \
+#define TAKE_TOUCHED(list, items, order)                                                                     \
+    do {                                                                                                     \
+        size_t count, touched = 0;                                                                           \
+        __auto_type all = items(work->state, &count);                                                        \
+        for (size_t i = 0; i < count; i++)                                                                   \
+            touched += all[i]->touched;                                                                      \
+        write->list.at = arena_array(arena, sizeof(*write->list.at), touched ? touched : 1);                 \
+        if (!write->list.at)                                                                                 \
+            return full(work, err);                                                                          \
+        for (size_t i = 0; i < count; i++)                                                                   \
+            if (all[i]->touched)                                                                             \
+                write->list.at[write->list.count++].at = all[i];                                             \
+        qsort(write->list.at, write->list.count, sizeof(*write->list.at), order);                            \
     } while (0)
 static enum outcome take_touched(struct work *work, struct arena *arena, struct err *err) {
     struct write *write = &work->write;
@@ -106,13 +111,14 @@ static enum outcome pack_all(struct work *work, struct arena *arena, struct err 
 /* ---- refs and what is parked under them ----
  *
  * 1. A status meets a ref that nobody knows: its transaction inserts the ref without meaning, and the event.
- * 2. A shipment that learns the ref was loaded before that: its insert of the ref affects no row. Redone, it finds the
- *    parked event and applies it.
- * 3. A second status loads the ref without meaning and parks beside the first; to do so it locks the ref's row where
- *    that still means nothing, so that it comes wholly before or wholly after whoever learns the ref.
+ * 2. A shipment that learns the ref was loaded before that: its insert of the ref affects no row. Redone, it
+ * finds the parked event and applies it.
+ * 3. A second status loads the ref without meaning and parks beside the first; to do so it locks the ref's
+ * row where that still means nothing, so that it comes wholly before or wholly after whoever learns the ref.
  * 4. Whoever learns it deletes as many parked rows as it loaded; another number means that 3 came between. */
-static enum outcome take_ref(struct work *work, const struct ref_entry *ref, const struct ref_entry **new_refs,
-                             const struct ref_entry **parked_refs, size_t *room, struct err *err) {
+static enum outcome take_ref(struct work *work, const struct ref_entry *ref,
+                             const struct ref_entry **new_refs, const struct ref_entry **parked_refs,
+                             size_t *room, struct err *err) {
     struct write *write = &work->write;
     bool changed = ref->now != ref->loaded;
     for (size_t i = 0; i < ref->parked.count; i++) {
@@ -124,8 +130,10 @@ static enum outcome take_ref(struct work *work, const struct ref_entry *ref, con
         if ((*room)-- == 0)
             return err_set(err, FATAL, 0, "more parked events than were counted");
         if (parked->removed)
-            write->unparked.at[write->unparked.count++] = (struct row_parked){
-                .ref = ref->ref, .topic = event->topic, .partition = event->partition, .offset = event->offset};
+            write->unparked.at[write->unparked.count++] = (struct row_parked){.ref = ref->ref,
+                                                                              .topic = event->topic,
+                                                                              .partition = event->partition,
+                                                                              .offset = event->offset};
         else
             write->parked.at[write->parked.count++] = (struct write_parked){.ref = ref->ref, .at = parked};
     }
@@ -182,7 +190,8 @@ static enum outcome take_outputs(struct work *work, struct arena *arena, struct 
             return full(work, err);
         write->dead_letters.at[write->dead_letters.count++] = row;
     }
-    /* A row's id is random on purpose: it tells this register from a restored one that decided the same again. */
+    /* A row's id is random on purpose: it tells this register from a restored one that decided the same
+     * again. */
     uint8_t *ids = arena_array(arena, ROW_ID_BYTES, count + 1);
     if (!ids)
         return full(work, err);
@@ -192,8 +201,8 @@ static enum outcome take_outputs(struct work *work, struct arena *arena, struct 
     return OK;
 }
 
-enum outcome store_batch(const struct register_ops *ops, void *reg, const struct seal_batch *how, struct work *work,
-                         struct arena *arena, struct err *err) {
+enum outcome store_batch(const struct register_ops *ops, void *reg, const struct seal_batch *how,
+                         struct work *work, struct arena *arena, struct err *err) {
     enum outcome outcome = guard_owners(work, err);
     if (outcome == OK)
         outcome = take_touched(work, arena, err);

@@ -1,13 +1,14 @@
 /* The topics over librdkafka: polling, rebalances, positions.
  *
  * A rebalance, in numbers (eager protocol, static member):
- * 1. The group's answer comes as a callback inside poll. It only writes down the new set and answers with an empty
- *    assignment: nothing is fetched, the member stays alive.
- * 2. poll reports TOPIC_REASSIGNED. The loop drops what it has in hand, claims each partition in the register and then
- *    calls assign with the claimed ones at their positions. With the eager protocol assign may be called at any time.
- * 3. More partitions claimed later, or lost ones: assign again with the whole list. Whatever was fetched before and
- *    not polled is thrown away by librdkafka and fetched anew.
- * A process stopped (SIGSTOP) anywhere in between holds nothing that another cannot take: epochs decide. */
+ * 1. The group's answer comes as a callback inside poll. It only writes down the new set and answers with an
+ * empty assignment: nothing is fetched, the member stays alive.
+ * 2. poll reports TOPIC_REASSIGNED. The loop drops what it has in hand, claims each partition in the register
+ * and then calls assign with the claimed ones at their positions. With the eager protocol assign may be
+ * called at any time.
+ * 3. More partitions claimed later, or lost ones: assign again with the whole list. Whatever was fetched
+ * before and not polled is thrown away by librdkafka and fetched anew. A process stopped (SIGSTOP) anywhere
+ * in between holds nothing that another cannot take: epochs decide. */
 #include "consumer/topic_kafka.h"
 #include "core/kafka.h"
 #include "core/killpoint.h"
@@ -25,13 +26,14 @@ struct topic_kafka {
     bool reassigned, closing;
 };
 
-static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *partitions,
-                         void *context) {
+static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code,
+                         rd_kafka_topic_partition_list_t *partitions, void *context) {
     struct topic_kafka *topics = context;
     KILL_POINT("consumer.rebalance");
     rd_kafka_topic_partition_list_destroy(topics->given);
-    topics->given = code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS ? rd_kafka_topic_partition_list_copy(partitions)
-                                                                 : rd_kafka_topic_partition_list_new(1);
+    topics->given = code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS
+                        ? rd_kafka_topic_partition_list_copy(partitions)
+                        : rd_kafka_topic_partition_list_new(1);
     topics->reassigned = true;
     rd_kafka_topic_partition_list_t *none =
         code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS ? rd_kafka_topic_partition_list_new(1) : NULL;
@@ -62,8 +64,8 @@ static void want_topics(rd_kafka_topic_partition_list_t *wanted, const struct po
     }
 }
 
-enum outcome topic_kafka_new(struct topic_kafka **made, const struct config *config, const struct policy *policy,
-                             const char *member, struct err *err) {
+enum outcome topic_kafka_new(struct topic_kafka **made, const struct config *config,
+                             const struct policy *policy, const char *member, struct err *err) {
     char session_ms[24], heartbeat_ms[24];
     int64_t session = config->consumer.session_timeout_ms;
     snprintf(session_ms, sizeof session_ms, "%lld", (long long)session);
@@ -122,11 +124,13 @@ static void take_message(rd_kafka_message_t *message, struct topic_polled *polle
 }
 
 /* An event that is no record. Its topic's name lives as long as the client knows the topic. */
-static enum outcome take_event(struct topic_kafka *topics, rd_kafka_message_t *message, struct topic_polled *polled,
-                               struct err *err) {
+static enum outcome take_event(struct topic_kafka *topics, rd_kafka_message_t *message,
+                               struct topic_polled *polled, struct err *err) {
     char reason[160];
     switch (message->err) {
-    case RD_KAFKA_RESP_ERR__PARTITION_EOF: take_message(message, polled, TOPIC_END); return OK;
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+        take_message(message, polled, TOPIC_END);
+        return OK;
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
         if (message->rkt)
@@ -142,7 +146,8 @@ static enum outcome take_event(struct topic_kafka *topics, rd_kafka_message_t *m
         return err_set(err, FATAL, (int)code, "Kafka: %s", rd_kafka_err2name(code));
     }
     default: /* missing topics and the like: shown by check */
-        log_write(LOG_DEBUG, "kafka_event", "The client reports.", LOG_STRING("code", rd_kafka_err2name(message->err)));
+        log_write(LOG_DEBUG, "kafka_event", "The client reports.",
+                  LOG_STRING("code", rd_kafka_err2name(message->err)));
         return OK;
     }
 }
@@ -181,8 +186,8 @@ static void kafka_release(void *context, void *message) {
 
 /* ---- positions ---- */
 
-static enum outcome kafka_assigned(void *context, struct arena *arena, struct topic_place **places, size_t *count,
-                                   struct err *err) {
+static enum outcome kafka_assigned(void *context, struct arena *arena, struct topic_place **places,
+                                   size_t *count, struct err *err) {
     struct topic_kafka *topics = context;
     *count = (size_t)topics->given->cnt;
     *places = ARENA_ARRAY(arena, struct topic_place, *count + 1);
@@ -204,7 +209,8 @@ static rd_kafka_topic_partition_list_t *list_of(const struct topic_place *places
     return list;
 }
 
-static enum outcome kafka_assign(void *context, const struct topic_place *places, size_t count, struct err *err) {
+static enum outcome kafka_assign(void *context, const struct topic_place *places, size_t count,
+                                 struct err *err) {
     struct topic_kafka *topics = context;
     rd_kafka_topic_partition_list_t *list = list_of(places, count);
     rd_kafka_resp_err_t code = rd_kafka_assign(topics->client, list);
@@ -216,8 +222,8 @@ static enum outcome kafka_assign(void *context, const struct topic_place *places
     return err_set(err, RETRY, (int)code, "assigning: %s", rd_kafka_err2name(code));
 }
 
-static enum outcome kafka_watermarks(void *context, struct text topic, int32_t partition, int64_t *low, int64_t *high,
-                                     struct err *err) {
+static enum outcome kafka_watermarks(void *context, struct text topic, int32_t partition, int64_t *low,
+                                     int64_t *high, struct err *err) {
     struct topic_kafka *topics = context;
     char name[250];
     snprintf(name, sizeof name, "%.*s", TEXT_ARGS(topic));
@@ -225,7 +231,8 @@ static enum outcome kafka_watermarks(void *context, struct text topic, int32_t p
         rd_kafka_query_watermark_offsets(topics->client, name, partition, low, high, ASK_TIMEOUT_MS);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return OK;
-    return err_set(err, RETRY, (int)code, "asking for the ends of %s/%d: %s", name, partition, rd_kafka_err2name(code));
+    return err_set(err, RETRY, (int)code, "asking for the ends of %s/%d: %s", name, partition,
+                   rd_kafka_err2name(code));
 }
 
 static void kafka_commit(void *context, const struct topic_place *places, size_t count) {
@@ -235,7 +242,8 @@ static void kafka_commit(void *context, const struct topic_place *places, size_t
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-static enum outcome kafka_cluster(void *context, struct arena *arena, struct text *cluster_id, struct err *err) {
+static enum outcome kafka_cluster(void *context, struct arena *arena, struct text *cluster_id,
+                                  struct err *err) {
     struct topic_kafka *topics = context;
     *cluster_id = kafka_cluster_id(topics->client, ASK_TIMEOUT_MS, arena);
     return text_present(*cluster_id) ? OK : err_set(err, RETRY, 0, "Kafka's cluster id is not known yet");
@@ -246,7 +254,8 @@ static enum outcome kafka_cluster(void *context, struct arena *arena, struct tex
 static bool topic_there(const struct rd_kafka_metadata *metadata, const char *name) {
     for (int i = 0; i < metadata->topic_cnt; i++)
         if (strcmp(metadata->topics[i].topic, name) == 0)
-            return metadata->topics[i].err == RD_KAFKA_RESP_ERR_NO_ERROR && metadata->topics[i].partition_cnt > 0;
+            return metadata->topics[i].err == RD_KAFKA_RESP_ERR_NO_ERROR &&
+                   metadata->topics[i].partition_cnt > 0;
     return false;
 }
 

@@ -1,4 +1,5 @@
-/* The topics as the loop's seam sees them, over librdkafka: one client a worker, a static member of the group. */
+/* The topics as the loop's seam sees them, over librdkafka: one client a worker, a static member of the
+ * group. */
 #ifndef KR_CONSUMER_TOPIC_KAFKA_H
 #define KR_CONSUMER_TOPIC_KAFKA_H
 
@@ -9,10 +10,10 @@
 struct topic_kafka;
 extern const struct topic_ops topic_kafka_ops;
 
-/* Joins the group: the input topics of core/event.h and one carrier topic a recipient of the policy. member: the
- * stable group.instance.id. */
-enum outcome topic_kafka_new(struct topic_kafka **topics, const struct config *config, const struct policy *policy,
-                             const char *member, struct err *err) MUST_CHECK;
+/* Joins the group: the input topics of core/event.h and one carrier topic a recipient of the policy. member:
+ * the stable group.instance.id. */
+enum outcome topic_kafka_new(struct topic_kafka **topics, const struct config *config,
+                             const struct policy *policy, const char *member, struct err *err) MUST_CHECK;
 /* Every kept message must have been released. Does not leave the group: a static member comes back. */
 void topic_kafka_free(struct topic_kafka *topics);
 

@@ -1,5 +1,5 @@
-/* One transaction's work, from decode to commit: the items it is made of, and what the stages made of them. All in the
- * batch's arena; done again from decode when it must be. */
+/* One transaction's work, from decode to commit: the items it is made of, and what the stages made of them.
+ * All in the batch's arena; done again from decode when it must be. */
 #ifndef KR_CONSUMER_WORK_H
 #define KR_CONSUMER_WORK_H
 

@@ -1,4 +1,5 @@
-/* A worker: makes what its loop needs, turns the loop until the end is asked for, takes everything down again. */
+/* A worker: makes what its loop needs, turns the loop until the end is asked for, takes everything down
+ * again. */
 #include "consumer/worker.h"
 #include "consumer/consume.h"
 #include "consumer/register_postgres.h"
@@ -54,16 +55,19 @@ static enum outcome link_fetch(void *context, struct arena *arena, struct ring_r
                                struct err *err) {
     struct vault_link *link = context;
     enum outcome outcome = link_open(link, err);
-    return outcome == OK ? link_noted(link, vault_postgres.fetch(link->db, arena, rows, count, err)) : outcome;
+    return outcome == OK ? link_noted(link, vault_postgres.fetch(link->db, arena, rows, count, err))
+                         : outcome;
 }
 
-static enum outcome link_put(void *context, struct arena *arena, const struct ring_row *rows, size_t count, bool *done,
-                             const struct lookup_row *lookups, size_t lookup_count, struct err *err) {
+static enum outcome link_put(void *context, struct arena *arena, const struct ring_row *rows, size_t count,
+                             bool *done, const struct lookup_row *lookups, size_t lookup_count,
+                             struct err *err) {
     struct vault_link *link = context;
     enum outcome outcome = link_open(link, err);
     if (outcome != OK)
         return outcome;
-    return link_noted(link, vault_postgres.put(link->db, arena, rows, count, done, lookups, lookup_count, err));
+    return link_noted(link,
+                      vault_postgres.put(link->db, arena, rows, count, done, lookups, lookup_count, err));
 }
 
 static const struct vault_ops vault_linked = {.fetch = link_fetch, .put = link_put};
@@ -87,10 +91,12 @@ static enum outcome parts_init(struct parts *parts, const struct worker *worker,
     *parts = (struct parts){0};
     snprintf(parts->owner, sizeof parts->owner, "%s/%lld/%u", shared->host, instance, worker->number);
     snprintf(parts->member, sizeof parts->member, "%s-%lld-%u", shared->host, instance, worker->number);
-    snprintf(parts->application, sizeof parts->application, "kundregister-consumer %lld/%u", instance, worker->number);
+    snprintf(parts->application, sizeof parts->application, "kundregister-consumer %lld/%u", instance,
+             worker->number);
     register_postgres_init(&parts->reg, config->register_as.consumer, parts->application,
                            config->consumer.lock_timeout_ms);
-    parts->vault = (struct vault_link){.conninfo = config->vault_as.consumer, .application = parts->application};
+    parts->vault =
+        (struct vault_link){.conninfo = config->vault_as.consumer, .application = parts->application};
     parts->keyring = keyring_new(&vault_linked, &parts->vault, shared->kek, shared->vault_id,
                                  (size_t)config->consumer.cache_rings, (int)config->consumer.cache_seconds);
     if (!parts->keyring)

@@ -1,6 +1,6 @@
-/* A worker: a thread with a Kafka client, two connections (register, vault), arena and key cache of its own, turning
- * the loop of consume.h. Shared between workers: what struct worker_shared holds, all of it immutable, a stop flag and
- * atomic counters. */
+/* A worker: a thread with a Kafka client, two connections (register, vault), arena and key cache of its own,
+ * turning the loop of consume.h. Shared between workers: what struct worker_shared holds, all of it
+ * immutable, a stop flag and atomic counters. */
 #ifndef KR_CONSUMER_WORKER_H
 #define KR_CONSUMER_WORKER_H
 

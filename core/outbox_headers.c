@@ -33,8 +33,8 @@ struct text outbox_headers_pack(struct arena *arena, const struct record_header 
     return (struct text){(const char *)packed, size};
 }
 
-struct text outbox_headers_dead_letter(struct arena *arena, struct text topic, int32_t partition, int64_t offset,
-                                       int64_t timestamp_ms) {
+struct text outbox_headers_dead_letter(struct arena *arena, struct text topic, int32_t partition,
+                                       int64_t offset, int64_t timestamp_ms) {
     unsigned char partition_be[4], offset_be[8], timestamp_be[8];
     put_be(partition_be, (uint32_t)partition, sizeof(partition_be));
     put_be(offset_be, (uint64_t)offset, sizeof(offset_be));

@@ -1,5 +1,5 @@
-/* kundregister-producer: reads its arguments and configuration, starts what a daemon has around its loop, and runs the
- * relay or its reconciliation. */
+/* kundregister-producer: reads its arguments and configuration, starts what a daemon has around its loop, and
+ * runs the relay or its reconciliation. */
 #include "core/config.h"
 #include "core/http.h"
 #include "core/killpoint.h"
@@ -37,10 +37,12 @@ static const char help[] =
     "       kundregister-producer reconcile [--config FILE] [--json]\n"
     "       kundregister-producer --help | --version | --list-kill-points\n"
     "\n"
-    "run        carries the outbox to Kafka, in the foreground; the log goes to standard error as JSON lines.\n"
+    "run        carries the outbox to Kafka, in the foreground; the log goes to standard error as JSON "
+    "lines.\n"
     "           While another relay is at work it stands by.\n"
     "reconcile  after a restored register or a Kafka that lost data: reads the output topics, marks what is\n"
-    "           published and sets the position, so that nothing is published twice. Relays must be stopped.\n"
+    "           published and sets the position, so that nothing is published twice. Relays must be "
+    "stopped.\n"
     "\n"
     "  --config FILE      default: $KUNDREGISTER_CONFIG\n"
     "  --until-caught-up  end with exit code 0 once everything that was in the outbox at start is published\n"
@@ -48,16 +50,19 @@ static const char help[] =
     "\n"
     "SIGTERM ends it after the transaction in hand; SIGHUP reads the log level again.\n"
     "Exit codes: 0 fine; 1 failed; 2 wrong usage; 69 a server is away (reconcile), try again;\n"
-    "78 refused: wrong configuration, another policy is active, or register and Kafka tell different stories.\n";
+    "78 refused: wrong configuration, another policy is active, or register and Kafka tell different "
+    "stories.\n";
 
 /* Returns -1 to go on, else the exit code. */
 static int parse(int argc, char **argv, struct options *options) {
     enum { CONFIG = 1, CAUGHT_UP, JSON, HELP, VERSION, KILL_POINTS };
-    static const struct option table[] = {
-        {"config", required_argument, NULL, CONFIG},   {"until-caught-up", no_argument, NULL, CAUGHT_UP},
-        {"json", no_argument, NULL, JSON},             {"help", no_argument, NULL, HELP},
-        {"version", no_argument, NULL, VERSION},       {"list-kill-points", no_argument, NULL, KILL_POINTS},
-        {NULL, 0, NULL, 0}};
+    static const struct option table[] = {{"config", required_argument, NULL, CONFIG},
+                                          {"until-caught-up", no_argument, NULL, CAUGHT_UP},
+                                          {"json", no_argument, NULL, JSON},
+                                          {"help", no_argument, NULL, HELP},
+                                          {"version", no_argument, NULL, VERSION},
+                                          {"list-kill-points", no_argument, NULL, KILL_POINTS},
+                                          {NULL, 0, NULL, 0}};
     int option;
     while ((option = getopt_long(argc, argv, "", table, NULL)) != -1) {
         switch (option) {
@@ -98,7 +103,8 @@ static int parse(int argc, char **argv, struct options *options) {
 
 static void complain(void *context, enum config_grade grade, const char *where, const char *message) {
     (void)context;
-    log_write(grade == CONFIG_WRONG ? LOG_ERROR : LOG_WARNING, "config", message, LOG_STRING("setting", where));
+    log_write(grade == CONFIG_WRONG ? LOG_ERROR : LOG_WARNING, "config", message,
+              LOG_STRING("setting", where));
 }
 
 static void complain_policy(void *context, const char *path, const char *message) {
@@ -107,7 +113,8 @@ static void complain_policy(void *context, const char *path, const char *message
 }
 
 static int failed(const struct err *err, int code) {
-    log_write(LOG_ERROR, code == EX_CONFIG ? "refused" : "failed", err->text, LOG_ERR(err), LOG_INT("exit_code", code));
+    log_write(LOG_ERROR, code == EX_CONFIG ? "refused" : "failed", err->text, LOG_ERR(err),
+              LOG_INT("exit_code", code));
     return code;
 }
 
@@ -129,7 +136,8 @@ static int reconcile(const struct config *config, bool json) {
     enum outcome outcome = reconcile_run(config, operator_name(operator), &report, &err);
     if (outcome != OK)
         return failed(&err, outcome == FATAL ? EX_CONFIG : EX_UNAVAILABLE);
-    printf(json ? "{\"topics\":%zu,\"outputs_in_kafka\":%zu,\"rows_in_outbox\":%zu,\"published\":%zu,\"expired\":%zu,"
+    printf(json ? "{\"topics\":%zu,\"outputs_in_kafka\":%zu,\"rows_in_outbox\":%zu,\"published\":%zu,"
+                  "\"expired\":%zu,"
                   "\"waiting\":%zu,\"lost_by_kafka\":%zu,\"ids_remembered\":%zu}\n"
                 : "Output topics read:                       %zu\n"
                   "Outputs in Kafka:                         %zu\n"
@@ -140,8 +148,8 @@ static int reconcile(const struct config *config, bool json) {
                   "    of which Kafka had lost:              %zu\n"
                   "Outputs remembered, never to come again:  %zu\n"
                   "The positions are set. Start the relay again.\n",
-           report.topics, report.outputs_in_kafka, report.rows_in_outbox, report.rows_published, report.rows_expired,
-           report.rows_waiting, report.rows_lost, report.ids_remembered);
+           report.topics, report.outputs_in_kafka, report.rows_in_outbox, report.rows_published,
+           report.rows_expired, report.rows_waiting, report.rows_lost, report.ids_remembered);
     return EXIT_SUCCESS;
 }
 
@@ -151,7 +159,8 @@ static int reconcile(const struct config *config, bool json) {
 static void reload(const struct options *options) {
     struct config fresh;
     struct err err;
-    const struct config_options reading = {.path = options->config, .programs = CONFIG_PRODUCER, .complain = complain};
+    const struct config_options reading = {
+        .path = options->config, .programs = CONFIG_PRODUCER, .complain = complain};
     notify_reloading();
     if (config_read(&fresh, &reading, &err) == OK)
         log_set_level(fresh.log_level);
@@ -206,7 +215,8 @@ static int relay(const struct config *config, const struct options *options, con
     const struct relay_config relay_config = {.batch_outputs = (int32_t)config->producer.batch_outputs,
                                               .batch_bytes = (size_t)config->producer.batch_bytes,
                                               .poll_us = config->producer.poll_ms * 1000,
-                                              .horizon_alarm_us = config->producer.horizon_alarm_seconds * 1000000,
+                                              .horizon_alarm_us =
+                                                  config->producer.horizon_alarm_seconds * 1000000,
                                               .until_caught_up = options->until_caught_up};
     if (secret_read(config->keys.kek_file, kek, &err) != OK)
         return failed(&err, EX_CONFIG);
@@ -269,7 +279,8 @@ int main(int argc, char **argv) {
         return code;
     log_program("kundregister-producer");
     stop_install();
-    const struct config_options reading = {.path = options.config, .programs = CONFIG_PRODUCER, .complain = complain};
+    const struct config_options reading = {
+        .path = options.config, .programs = CONFIG_PRODUCER, .complain = complain};
     enum outcome outcome = config_read(&config, &reading, &err);
     if (outcome == OK)
         log_set_level(config.log_level);

@@ -33,13 +33,14 @@ static void receive(struct outbox *outbox) {
     outbox->rows_outcome = db_next(outbox->db, &outbox->rows, &outbox->rows_err);
 }
 
-static enum outcome run(struct outbox *outbox, const struct query *query, struct db_params *params, struct db_result **result,
-                        struct err *err) {
+static enum outcome run(struct outbox *outbox, const struct query *query, struct db_params *params,
+                        struct db_result **result, struct err *err) {
     receive(outbox);
     return db_run(outbox->db, query, params, result, err);
 }
 
-static enum outcome run_int(struct outbox *outbox, const struct query *query, int64_t *value, struct err *err) {
+static enum outcome run_int(struct outbox *outbox, const struct query *query, int64_t *value,
+                            struct err *err) {
     struct db_result *result = NULL;
     enum outcome outcome = run(outbox, query, NULL, &result, err);
     if (outcome == OK)
@@ -73,10 +74,10 @@ static enum outcome outbox_policy(void *opaque, struct err *err) {
     enum outcome outcome = run(outbox, &query_relay_policy, NULL, &result, err);
     if (outcome == OK && (db_rows(result) == 0 || !text_is(db_text(result, 0, 0), outbox->policy_digest)))
         outcome = err_set(err, FATAL, 0, "%s",
-                          db_rows(result) == 0
-                              ? "no policy is active; run `kundregister policy activate`"
-                              : "the active policy is another one than this program's policy file; run `kundregister policy "
-                                "activate`, or give it the active one");
+                          db_rows(result) == 0 ? "no policy is active; run `kundregister policy activate`"
+                                               : "the active policy is another one than this program's "
+                                                 "policy file; run `kundregister policy "
+                                                 "activate`, or give it the active one");
     db_result_release(result);
     return outcome;
 }
@@ -122,8 +123,8 @@ static enum outcome outbox_ask(void *opaque, const struct relay_want *want, stru
         for (size_t i = 0; i < want->stalled_count; i++)
             db_put_text(stalled, want->stalled[i]);
     }
-    enum outcome outcome =
-        db_send(outbox->db, text_present(want->topic) ? &query_relay_topic_rows : &query_relay_rows, params, err);
+    enum outcome outcome = db_send(
+        outbox->db, text_present(want->topic) ? &query_relay_topic_rows : &query_relay_rows, params, err);
     if (outcome == OK)
         outcome = db_sync(outbox->db, err);
     outbox->asked = outcome == OK;
@@ -154,8 +155,8 @@ static bool take_row(const struct db_result *result, size_t at, struct arena *ar
     row->body = arena_text(arena, db_text(result, at, 10));
     row->headers = arena_text(arena, db_text(result, at, 11));
     row->fate = fates[settled < 0 || settled > 2 ? 0 : settled];
-    return take_bytes(result, at, 1, row->row_id, ROW_ID_BYTES) && take_bytes(result, at, 5, row->output_id, 16) &&
-           text_present(row->body);
+    return take_bytes(result, at, 1, row->row_id, ROW_ID_BYTES) &&
+           take_bytes(result, at, 5, row->output_id, 16) && text_present(row->body);
 }
 
 static enum outcome outbox_rows(void *opaque, struct arena *arena, struct relay_rows *rows, struct err *err) {
@@ -195,8 +196,8 @@ static enum outcome outbox_bodies(void *opaque, struct arena *arena, struct rela
     return outcome;
 }
 
-static enum outcome outbox_mirror(void *opaque, struct arena *arena, struct relay_marks *marks, int64_t *floor,
-                                  struct err *err) {
+static enum outcome outbox_mirror(void *opaque, struct arena *arena, struct relay_marks *marks,
+                                  int64_t *floor, struct err *err) {
     struct outbox *outbox = opaque;
     struct db_result *result = NULL;
     enum outcome outcome = run(outbox, &query_relay_mirror, NULL, &result, err);
@@ -213,8 +214,8 @@ static enum outcome outbox_mirror(void *opaque, struct arena *arena, struct rela
     return outcome == OK ? run_int(outbox, &query_relay_floor, floor, err) : outcome;
 }
 
-static enum outcome outbox_find(void *opaque, struct arena *arena, const struct relay_marks *marks, bool *same,
-                                struct err *err) {
+static enum outcome outbox_find(void *opaque, struct arena *arena, const struct relay_marks *marks,
+                                bool *same, struct err *err) {
     struct outbox *outbox = opaque;
     struct db_result *result = NULL;
     struct db_params *params = db_params_new(arena, 2);
@@ -228,7 +229,8 @@ static enum outcome outbox_find(void *opaque, struct arena *arena, const struct 
     }
     enum outcome outcome = run(outbox, &query_relay_find, params, &result, err);
     for (size_t i = 0; outcome == OK && i < marks->count; i++)
-        same[i] = text_equal(db_text(result, i, 0), (struct text){(const char *)marks->at[i].row_id, ROW_ID_BYTES});
+        same[i] =
+            text_equal(db_text(result, i, 0), (struct text){(const char *)marks->at[i].row_id, ROW_ID_BYTES});
     db_result_release(result);
     return outcome;
 }
@@ -271,9 +273,11 @@ static struct db_params *mark_params(struct arena *arena, const struct relay_new
 }
 
 /* One pipelined transaction: fates before the floor that passes over them. */
-static enum outcome outbox_record(void *opaque, struct arena *arena, const struct relay_news *news, struct err *err) {
+static enum outcome outbox_record(void *opaque, struct arena *arena, const struct relay_news *news,
+                                  struct err *err) {
     struct outbox *outbox = opaque;
-    struct db_params *fates = fate_params(arena, news), *marks = mark_params(arena, news), *floor = db_params_new(arena, 1);
+    struct db_params *fates = fate_params(arena, news), *marks = mark_params(arena, news),
+                     *floor = db_params_new(arena, 1);
     if (!fates || !marks || !floor)
         return no_memory(err);
     db_param_int8(floor, news->floor);

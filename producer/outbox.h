@@ -1,7 +1,7 @@
 /* Stage 6 of 7: outbox. Before: store (it wrote the rows). After: publish.
  *
- * The outbox in PostgreSQL, as the relay's role may see it: outbox_ops over one connection, which holds the relay's lock.
- * One thread. */
+ * The outbox in PostgreSQL, as the relay's role may see it: outbox_ops over one connection, which holds the
+ * relay's lock. One thread. */
 #ifndef KR_OUTBOX_H
 #define KR_OUTBOX_H
 

@@ -13,7 +13,8 @@ struct text position_write(const struct relay_mark *mark, char buffer[POSITION_V
         hex[2 * i + 1] = hex_digits[mark->row_id[i] & 15];
     }
     hex[2 * ROW_ID_BYTES] = '\0';
-    int size = snprintf(buffer, POSITION_VALUE_BYTES, "{\"row_id\":\"%s\",\"seq\":%lld}", hex, (long long)mark->seq);
+    int size =
+        snprintf(buffer, POSITION_VALUE_BYTES, "{\"row_id\":\"%s\",\"seq\":%lld}", hex, (long long)mark->seq);
     return (struct text){buffer, (size_t)size};
 }
 
@@ -40,7 +41,8 @@ bool position_read(struct text key, struct text value, struct arena *arena, stru
         return false;
     mark->topic = arena_text(arena, key);
     mark->seq = seq->integer;
-    return text_present(mark->topic) && hex_read(json_member_text(root, "row_id"), mark->row_id, ROW_ID_BYTES);
+    return text_present(mark->topic) &&
+           hex_read(json_member_text(root, "row_id"), mark->row_id, ROW_ID_BYTES);
 }
 
 static struct relay_mark *marks_find(const struct relay_marks *marks, struct text topic) {
@@ -50,8 +52,8 @@ static struct relay_mark *marks_find(const struct relay_marks *marks, struct tex
     return NULL;
 }
 
-enum outcome position_merge(struct relay_marks *marks, struct text key, struct text value, struct arena *arena,
-                            struct err *err) {
+enum outcome position_merge(struct relay_marks *marks, struct text key, struct text value,
+                            struct arena *arena, struct err *err) {
     struct relay_mark *known = marks_find(marks, key);
     if (!text_present(value)) {
         if (known)
@@ -60,8 +62,10 @@ enum outcome position_merge(struct relay_marks *marks, struct text key, struct t
     }
     struct relay_mark mark = {.seq = 0};
     if (!position_read(key, value, arena, &mark))
-        return err_set(err, FATAL, 0, "%s holds a record that the relay did not write; see `kundregister producer reconcile`",
-                       POSITION_TOPIC);
+        return err_set(
+            err, FATAL, 0,
+            "%s holds a record that the relay did not write; see `kundregister producer reconcile`",
+            POSITION_TOPIC);
     if (!known)
         known = ARENA_PUSH(arena, marks);
     if (!known)
@@ -70,24 +74,27 @@ enum outcome position_merge(struct relay_marks *marks, struct text key, struct t
     return OK;
 }
 
-enum outcome position_compare(const struct relay_marks *kafka, const bool *same, const struct relay_marks *mirror,
-                              struct err *err) {
+enum outcome position_compare(const struct relay_marks *kafka, const bool *same,
+                              const struct relay_marks *mirror, struct err *err) {
     for (size_t i = 0; i < kafka->count; i++)
         if (!same[i])
             return err_set(err, FATAL, 0,
-                           "the register was restored or has diverged: Kafka's position on %.*s names row %lld, which this "
+                           "the register was restored or has diverged: Kafka's position on %.*s names row "
+                           "%lld, which this "
                            "outbox does not hold; run `kundregister producer reconcile`",
                            TEXT_ARGS(kafka->at[i].topic), (long long)kafka->at[i].seq);
     for (size_t i = 0; i < mirror->count; i++) {
         const struct relay_mark *mark = marks_find(kafka, mirror->at[i].topic);
         if (!mark)
-            return err_set(err, FATAL, 0,
-                           "Kafka has lost data: it holds no position on %.*s, of which row %lld was published; run "
-                           "`kundregister producer reconcile`",
-                           TEXT_ARGS(mirror->at[i].topic), (long long)mirror->at[i].seq);
+            return err_set(
+                err, FATAL, 0,
+                "Kafka has lost data: it holds no position on %.*s, of which row %lld was published; run "
+                "`kundregister producer reconcile`",
+                TEXT_ARGS(mirror->at[i].topic), (long long)mirror->at[i].seq);
         if (mark->seq < mirror->at[i].seq)
             return err_set(err, FATAL, 0,
-                           "Kafka has lost data: its position on %.*s is row %lld, behind row %lld that was published; run "
+                           "Kafka has lost data: its position on %.*s is row %lld, behind row %lld that was "
+                           "published; run "
                            "`kundregister producer reconcile`",
                            TEXT_ARGS(mark->topic), (long long)mark->seq, (long long)mirror->at[i].seq);
     }

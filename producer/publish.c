@@ -8,6 +8,7 @@
 #include "core/stop.h"
 #include "core/term.h"
 #include "producer/position.h"
+#include <assert.h>
 #include <sodium.h>
 #include <stdio.h>
 
@@ -15,7 +16,9 @@
 #define PATIENCE_US (60 * SECOND_US) /* for a foreign transaction on the position topic */
 #define IMPATIENCE_US (3 * SECOND_US)
 #define METADATA_MS 5000
-#define INIT_MS 30000
+#define INIT_MS                                                                                              \
+    8000 /* it takes 1 s; a client that lost its broker meanwhile may wait for longer than a new one needs   \
+          */
 #define ABORT_MS 5000
 #define ARENA_BYTES ((size_t)1 << 20)
 #define TRACE_BYTES 24
@@ -37,7 +40,8 @@ static void publish_close(void *opaque) {
     publish->position = NULL;
     if (publish->producer) {
         /* What is in its queues belongs to a transaction that is over or will be fenced. */
-        rd_kafka_purge(publish->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
+        rd_kafka_purge(publish->producer,
+                       RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
         rd_kafka_destroy(publish->producer);
     }
     publish->producer = NULL;
@@ -77,7 +81,8 @@ static int timeout_ms(const struct publish *publish) {
 static enum outcome publish_open(void *opaque, struct err *err) {
     struct publish *publish = opaque;
     char transaction_ms[24], queue_messages[24];
-    snprintf(transaction_ms, sizeof(transaction_ms), "%lld", (long long)publish->config->producer.transaction_timeout_ms);
+    snprintf(transaction_ms, sizeof(transaction_ms), "%lld",
+             (long long)publish->config->producer.transaction_timeout_ms);
     snprintf(queue_messages, sizeof(queue_messages), "%lld",
              (long long)publish->config->producer.batch_outputs * 2 + RELAY_TOPICS_MAX);
     const struct kafka_setting settings[] = {
@@ -95,8 +100,9 @@ static enum outcome publish_open(void *opaque, struct err *err) {
         {"topic.metadata.refresh.fast.interval.ms", "50"},
         {"retry.backoff.ms", "20"},
     };
-    enum outcome outcome = kafka_client(&publish->producer, RD_KAFKA_PRODUCER, publish->config, "producer", settings,
-                                        sizeof(settings) / sizeof(*settings), publish, NULL, delivered, err);
+    enum outcome outcome =
+        kafka_client(&publish->producer, RD_KAFKA_PRODUCER, publish->config, "producer", settings,
+                     sizeof(settings) / sizeof(*settings), publish, NULL, delivered, err);
     if (outcome != OK)
         return outcome;
     return renewable(kafka_error(rd_kafka_init_transactions(publish->producer, INIT_MS), err), err);
@@ -118,30 +124,32 @@ static bool read_position(void *context, const rd_kafka_message_t *message) {
     return true;
 }
 
-static enum outcome publish_positions(void *opaque, struct arena *arena, struct relay_marks *marks, bool *missing,
-                                      struct err *err) {
+static enum outcome publish_positions(void *opaque, struct arena *arena, struct relay_marks *marks,
+                                      bool *missing, struct err *err) {
     struct publish *publish = opaque;
     struct publish_extent extent;
     struct position_reading reading = {.arena = arena, .marks = marks, .outcome = OK, .err = err};
-    enum outcome outcome = publish_read_topic(publish->config, POSITION_TOPIC, PLANTED("impatient") ? IMPATIENCE_US : PATIENCE_US,
+    enum outcome outcome = publish_read_topic(publish->config, POSITION_TOPIC,
+                                              PLANTED("impatient") ? IMPATIENCE_US : PATIENCE_US,
                                               read_position, &reading, &extent, err);
     if (outcome != OK)
         return outcome;
     *missing = extent.missing;
     if (!extent.missing && extent.partitions != 1)
-        return err_set(err, FATAL, 0, "topic %s has %d partitions; the relay's position needs exactly one", POSITION_TOPIC,
-                       (int)extent.partitions);
+        return err_set(err, FATAL, 0, "topic %s has %d partitions; the relay's position needs exactly one",
+                       POSITION_TOPIC, (int)extent.partitions);
     return reading.outcome;
 }
 
 static enum outcome publish_begin(void *opaque, struct err *err) {
     struct publish *publish = opaque;
     publish->refused = RD_KAFKA_RESP_ERR_NO_ERROR;
-    publish->refused_position = false;
+    publish->refused_position = publish->failed = false;
     return renewable(kafka_error(rd_kafka_begin_transaction(publish->producer), err), err);
 }
 
-/* That the topic exists and may be seen, asked once: librdkafka itself would wait long for one that does not. */
+/* That the topic exists and may be seen, asked once: librdkafka itself would wait long for one that does not.
+ */
 static enum outcome check_topic(struct publish *publish, struct publish_handle *handle, struct err *err) {
     const struct rd_kafka_metadata *metadata = NULL;
     rd_kafka_resp_err_t code = rd_kafka_metadata(publish->producer, 0, handle->topic, &metadata, METADATA_MS);
@@ -149,14 +157,16 @@ static enum outcome check_topic(struct publish *publish, struct publish_handle *
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         outcome = err_set(err, RETRY, (int)code, "Kafka: %s", rd_kafka_err2str(code));
     else if (metadata->topic_cnt == 1 && kafka_outcome(metadata->topics[0].err) == POISON)
-        outcome = err_set(err, POISON, (int)metadata->topics[0].err, "Kafka: %s", rd_kafka_err2str(metadata->topics[0].err));
+        outcome = err_set(err, POISON, (int)metadata->topics[0].err, "Kafka: %s",
+                          rd_kafka_err2str(metadata->topics[0].err));
     handle->checked = outcome == OK;
     if (metadata)
         rd_kafka_metadata_destroy(metadata);
     return outcome;
 }
 
-static enum outcome find_handle(struct publish *publish, struct text name, struct publish_handle **found, struct err *err) {
+static enum outcome find_handle(struct publish *publish, struct text name, struct publish_handle **found,
+                                struct err *err) {
     char terminated[RELAY_TOPIC_BYTES];
     size_t at = publish->handle_last;
     for (size_t i = 0; i < publish->handle_count; i++, at = at + 1 < publish->handle_count ? at + 1 : 0)
@@ -178,12 +188,13 @@ static enum outcome find_handle(struct publish *publish, struct text name, struc
 }
 
 /* Hands a message over, waiting for room in the queue. */
-static enum outcome hand_over(struct publish *publish, rd_kafka_topic_t *topic, struct text key, struct text value,
-                              rd_kafka_headers_t *headers, void *mark, struct err *err) {
-    for (int tries = 0;; tries++) {
+static enum outcome hand_over(struct publish *publish, rd_kafka_topic_t *topic, struct text key,
+                              struct text value, rd_kafka_headers_t *headers, void *mark, struct err *err) {
+    for (int tries = 0; !publish->failed; tries++) {
         rd_kafka_resp_err_t code = rd_kafka_producev(
-            publish->producer, RD_KAFKA_V_RKT(topic), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key.at, key.size),
-            RD_KAFKA_V_VALUE((void *)value.at, value.size), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(mark), RD_KAFKA_V_END);
+            publish->producer, RD_KAFKA_V_RKT(topic), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+            RD_KAFKA_V_KEY(key.at, key.size), RD_KAFKA_V_VALUE((void *)value.at, value.size),
+            RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(mark), RD_KAFKA_V_END);
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
             return OK; /* the headers are librdkafka's now */
         if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL && tries < 1000) {
@@ -192,8 +203,17 @@ static enum outcome hand_over(struct publish *publish, rd_kafka_topic_t *topic, 
         }
         if (headers)
             rd_kafka_headers_destroy(headers);
-        return renewable(err_set(err, kafka_outcome(code), (int)code, "Kafka: %s", rd_kafka_err2str(code)), err);
+        if (code == RD_KAFKA_RESP_ERR__STATE) {
+            /* Something sent before was refused meanwhile. What, only commit can tell, which will fail. */
+            publish->failed = true;
+            return OK;
+        }
+        return renewable(err_set(err, kafka_outcome(code), (int)code, "Kafka: %s", rd_kafka_err2str(code)),
+                         err);
     }
+    if (headers)
+        rd_kafka_headers_destroy(headers);
+    return OK;
 }
 
 /* W3C Trace Context, a fresh one for each message: carriers must not be able to join what they got by it. */
@@ -256,9 +276,11 @@ static enum outcome publish_position(void *opaque, const struct relay_mark *mark
     if (!publish->position)
         publish->position = rd_kafka_topic_new(publish->producer, POSITION_TOPIC, NULL);
     if (!publish->position)
-        return err_set(err, RETRY, (int)rd_kafka_last_error(), "Kafka: no handle for topic %s", POSITION_TOPIC);
-    enum outcome outcome = hand_over(publish, publish->position, mark->topic,
-                                     mark->seq ? position_write(mark, value) : TEXT_ABSENT, NULL, &is_position, err);
+        return err_set(err, RETRY, (int)rd_kafka_last_error(), "Kafka: no handle for topic %s",
+                       POSITION_TOPIC);
+    enum outcome outcome =
+        hand_over(publish, publish->position, mark->topic,
+                  mark->seq ? position_write(mark, value) : TEXT_ABSENT, NULL, &is_position, err);
     return outcome == POISON ? err_set(err, RETRY, err->code, "Kafka refuses the relay's position") : outcome;
 }
 
@@ -270,20 +292,23 @@ static enum outcome commit_failed(struct publish *publish, rd_kafka_error_t *err
     if (outcome == FENCED || !abortable)
         return outcome == POISON ? err_set(err, RETRY, err->code, "Kafka refuses the transaction") : outcome;
     if (refused != RD_KAFKA_RESP_ERR_NO_ERROR && publish->refused_position)
-        return err_set(err, RETRY, (int)refused, "Kafka refuses the relay's position: %s", rd_kafka_err2str(refused));
+        return err_set(err, RETRY, (int)refused, "Kafka refuses the relay's position: %s",
+                       rd_kafka_err2str(refused));
     if (refused != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return renewable(err_set(err, kafka_outcome(refused), (int)refused, "Kafka: %s", rd_kafka_err2str(refused)), err);
+        return renewable(
+            err_set(err, kafka_outcome(refused), (int)refused, "Kafka: %s", rd_kafka_err2str(refused)), err);
     return outcome;
 }
 
 static enum outcome publish_commit(void *opaque, struct err *err) {
     struct publish *publish = opaque;
-    /* What the broker has not answered yet is waited for; commit does the same, but then nobody could be killed in
-     * between. A timeout shows in commit. */
+    /* What the broker has not answered yet is waited for; commit does the same, but then nobody could be
+     * killed in between. A timeout shows in commit. */
     (void)rd_kafka_flush(publish->producer, timeout_ms(publish));
     KILL_POINT("relay.after_flush");
     KILL_POINT_SOON("relay.inside_commit");
     rd_kafka_error_t *error = rd_kafka_commit_transaction(publish->producer, timeout_ms(publish));
+    assert(error || !publish->failed);
     if (!error)
         return OK;
     enum outcome outcome = commit_failed(publish, error, err);

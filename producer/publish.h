@@ -1,7 +1,8 @@
 /* Stage 7 of 7: publish. Before: outbox. After: whoever reads the output topics.
  *
- * Kafka as the relay sees it: publish_ops over librdkafka's transactional producer, and reading topics to their end.
- * One thread; librdkafka's own threads touch nothing here but through rd_kafka_poll, flush and commit. */
+ * Kafka as the relay sees it: publish_ops over librdkafka's transactional producer, and reading topics to
+ * their end. One thread; librdkafka's own threads touch nothing here but through rd_kafka_poll, flush and
+ * commit. */
 #ifndef KR_PUBLISH_H
 #define KR_PUBLISH_H
 
@@ -22,6 +23,7 @@ struct publish {
     rd_kafka_topic_t *position;
     rd_kafka_resp_err_t refused; /* the first thing that Kafka did not take in this transaction */
     bool refused_position;
+    bool failed; /* the transaction can only be aborted any more; commit will say why */
     struct arena arena; /* one message's headers */
     uint8_t randoms[4096];
     size_t randoms_used;
@@ -35,13 +37,14 @@ extern const struct publish_ops publish_kafka; /* `publish` = struct publish* */
 /* What publish_read_topic hands to its caller, in the order of each partition. False: no more memory. */
 typedef bool publish_reader(void *context, const rd_kafka_message_t *message);
 struct publish_extent {
-    bool missing;   /* no such topic */
+    bool missing; /* no such topic */
     int32_t partitions;
     bool shortened; /* some partition does not begin at offset 0: retention took its beginning */
 };
-/* Reads a topic read_committed from its beginning to the high watermark. A foreign transaction open on it holds the
- * last stable offset below that: it is waited for, at most patience_us, then FATAL. */
-enum outcome publish_read_topic(const struct config *config, const char *name, int64_t patience_us, publish_reader *reader,
-                                void *context, struct publish_extent *extent, struct err *err) MUST_CHECK;
+/* Reads a topic read_committed from its beginning to the high watermark. A foreign transaction open on it
+ * holds the last stable offset below that: it is waited for, at most patience_us, then FATAL. */
+enum outcome publish_read_topic(const struct config *config, const char *name, int64_t patience_us,
+                                publish_reader *reader, void *context, struct publish_extent *extent,
+                                struct err *err) MUST_CHECK;
 
 #endif

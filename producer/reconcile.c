@@ -40,12 +40,13 @@ static enum outcome read_outputs(struct reconcile *reconcile, struct err *err) {
     enum outcome outcome = OK;
     for (size_t i = 0; i < reconcile->rows.topic_count && outcome == OK; i++) {
         struct publish_extent extent;
-        outcome = publish_read_topic(reconcile->config, reconcile->rows.topics[i].name, PATIENCE_US, see_output, reconcile,
-                                     &extent, err);
+        outcome = publish_read_topic(reconcile->config, reconcile->rows.topics[i].name, PATIENCE_US,
+                                     see_output, reconcile, &extent, err);
         reconcile->rows.topics[i].shortened = extent.shortened;
         if (outcome == OK)
             log_write(LOG_INFO, "topic_read", "An output topic was read to its end.",
-                      LOG_STRING("topic", reconcile->rows.topics[i].name), LOG_BOOL("missing", extent.missing));
+                      LOG_STRING("topic", reconcile->rows.topics[i].name),
+                      LOG_BOOL("missing", extent.missing));
     }
     return outcome;
 }
@@ -57,10 +58,12 @@ static enum outcome collect(struct reconcile *reconcile, struct err *err) {
     enum outcome outcome =
         publish_kafka.positions(&reconcile->publish, &reconcile->arena, &reconcile->kafka, &missing, err);
     if (outcome == OK && missing)
-        outcome = err_set(err, FATAL, 0, "topic %s is missing: create it (one partition, cleanup.policy=compact) first",
+        outcome = err_set(err, FATAL, 0,
+                          "topic %s is missing: create it (one partition, cleanup.policy=compact) first",
                           POSITION_TOPIC);
     if (outcome == OK)
-        outcome = outbox_postgres.mirror(&reconcile->outbox, &reconcile->arena, &reconcile->mirror, &floor, err);
+        outcome =
+            outbox_postgres.mirror(&reconcile->outbox, &reconcile->arena, &reconcile->mirror, &floor, err);
     if (outcome == OK)
         outcome = reconcile_rows_load(&reconcile->rows, reconcile->outbox.db, &reconcile->mirror, err);
     for (size_t i = 0; i < reconcile->kafka.count && outcome == OK; i++)
@@ -82,8 +85,8 @@ static enum outcome write_positions(struct reconcile *reconcile, struct err *err
     return outcome == OK ? publish_kafka.commit(publish, err) : outcome;
 }
 
-enum outcome reconcile_run(const struct config *config, const char *operator, struct reconcile_report *report,
-                           struct err *err) {
+enum outcome reconcile_run(const struct config *config, const char *operator,
+                           struct reconcile_report * report, struct err *err) {
     bool ours = false;
     struct reconcile *reconcile = calloc(1, sizeof(*reconcile));
     if (!reconcile)

@@ -75,8 +75,9 @@ static enum outcome load_page(struct reconcile_rows *rows, struct db *db, struct
         }
         rows->at = grown;
         struct reconcile_row *row = &rows->at[rows->count++];
-        *row = (struct reconcile_row){
-            .seq = db_int(result, i, 0), .topic = (uint32_t)(topic - rows->topics), .settled = db_bool(result, i, 4)};
+        *row = (struct reconcile_row){.seq = db_int(result, i, 0),
+                                      .topic = (uint32_t)(topic - rows->topics),
+                                      .settled = db_bool(result, i, 4)};
         memcpy(row->row_id, row_id.at, ROW_ID_BYTES);
         memcpy(row->output_id, output_id.at, 16);
         *after = row->seq;
@@ -140,7 +141,8 @@ bool reconcile_rows_seen(struct reconcile_rows *rows, const uint8_t id[16], int6
     }
     if (timestamp_ms < rows->since_ms)
         return true;
-    struct reconcile_id *grown = grow(rows->unknown, rows->unknown_count, &rows->unknown_room, sizeof(*rows->unknown));
+    struct reconcile_id *grown =
+        grow(rows->unknown, rows->unknown_count, &rows->unknown_room, sizeof(*rows->unknown));
     if (!grown)
         return false;
     rows->unknown = grown;
@@ -148,10 +150,11 @@ bool reconcile_rows_seen(struct reconcile_rows *rows, const uint8_t id[16], int6
     return true;
 }
 
-/* A row that Kafka does not hold, but once held: the mirror passed it, and something after it in the topic is still
- * there, or the topic's beginning is gone with it. */
+/* A row that Kafka does not hold, but once held: the mirror passed it, and something after it in the topic is
+ * still there, or the topic's beginning is gone with it. */
 static bool has_expired(const struct reconcile_row *row, const struct reconcile_topic *topic) {
-    return row->seq <= topic->mirrored && (row->seq < topic->found_last || (!topic->found_any && topic->shortened));
+    return row->seq <= topic->mirrored &&
+           (row->seq < topic->found_last || (!topic->found_any && topic->shortened));
 }
 
 void reconcile_rows_judge(struct reconcile_rows *rows, struct reconcile_report *report) {
@@ -182,8 +185,9 @@ void reconcile_rows_judge(struct reconcile_rows *rows, struct reconcile_report *
 
 static enum outcome run(struct db *db, const struct query *query, struct db_params *params, struct err *err) {
     struct db_result *result = NULL;
-    enum outcome outcome = params || !query->params ? db_run(db, query, params, &result, err)
-                                                    : err_set(err, FATAL, 0, "no memory for the reconciliation");
+    enum outcome outcome = params || !query->params
+                               ? db_run(db, query, params, &result, err)
+                               : err_set(err, FATAL, 0, "no memory for the reconciliation");
     db_result_release(result);
     return outcome;
 }
@@ -199,7 +203,8 @@ static struct db_params *columns_new(struct arena *arena, const enum db_type *ty
 }
 
 /* Rows that count as published though a row before them does not: skipped one by one. */
-static enum outcome write_publications(struct reconcile_rows *rows, struct db *db, struct arena *arena, struct err *err) {
+static enum outcome write_publications(struct reconcile_rows *rows, struct db *db, struct arena *arena,
+                                       struct err *err) {
     static const enum db_type types[5] = {DB_INT8, DB_TEXT, DB_UUID, DB_TEXT, DB_TEXT};
     enum outcome outcome = OK;
     for (size_t at = 0; at < rows->count && outcome == OK;) {
@@ -223,7 +228,8 @@ static enum outcome write_publications(struct reconcile_rows *rows, struct db *d
     return outcome;
 }
 
-static enum outcome write_ids(struct reconcile_rows *rows, struct db *db, struct arena *arena, struct err *err) {
+static enum outcome write_ids(struct reconcile_rows *rows, struct db *db, struct arena *arena,
+                              struct err *err) {
     static const enum db_type types[1] = {DB_UUID};
     enum outcome outcome = OK;
     for (size_t at = 0; at < rows->unknown_count && outcome == OK;) {
@@ -240,7 +246,8 @@ static enum outcome write_ids(struct reconcile_rows *rows, struct db *db, struct
 }
 
 /* Topics with a position into the mirror, the others out of it. */
-static enum outcome write_mirror(struct reconcile_rows *rows, struct db *db, struct arena *arena, struct err *err) {
+static enum outcome write_mirror(struct reconcile_rows *rows, struct db *db, struct arena *arena,
+                                 struct err *err) {
     static const enum db_type types[3] = {DB_TEXT, DB_INT8, DB_BYTEA};
     struct db_column *set[3], *gone[1];
     size_t positioned = 0;
@@ -264,14 +271,16 @@ static enum outcome write_mirror(struct reconcile_rows *rows, struct db *db, str
 }
 
 static enum outcome write_audit(const struct reconcile_report *report, struct db *db, const char *operator,
-                                struct arena *arena, struct err *err) {
+                                struct arena * arena, struct err *err) {
     char detail[200];
     arena_reset(arena);
     struct db_params *floor = db_params_new(arena, 1), *audit = db_params_new(arena, 2);
     if (!floor || !audit)
         return err_set(err, FATAL, 0, "no memory for the reconciliation");
-    snprintf(detail, sizeof(detail), "published %zu, expired %zu, waiting %zu, lost by Kafka %zu, ids remembered %zu",
-             report->rows_published, report->rows_expired, report->rows_waiting, report->rows_lost, report->ids_remembered);
+    snprintf(detail, sizeof(detail),
+             "published %zu, expired %zu, waiting %zu, lost by Kafka %zu, ids remembered %zu",
+             report->rows_published, report->rows_expired, report->rows_waiting, report->rows_lost,
+             report->ids_remembered);
     db_param_int8(floor, 0);
     db_param_text(audit, text_of(operator));
     db_param_text(audit, text_of(detail));
@@ -280,7 +289,7 @@ static enum outcome write_audit(const struct reconcile_report *report, struct db
 }
 
 enum outcome reconcile_rows_write(struct reconcile_rows *rows, struct db *db, const char *operator,
-                                  const struct reconcile_report *report, struct err *err) {
+                                  const struct reconcile_report * report, struct err *err) {
     struct arena arena;
     arena_init(&arena, ARENA_BYTES);
     enum outcome outcome = run(db, &query_relay_begin, NULL, err);
@@ -291,7 +300,7 @@ enum outcome reconcile_rows_write(struct reconcile_rows *rows, struct db *db, co
     if (outcome == OK)
         outcome = write_mirror(rows, db, &arena, err);
     if (outcome == OK)
-        outcome = write_audit(report, db, operator, &arena, err);
+        outcome = write_audit(report, db, operator, & arena, err);
     if (outcome == OK)
         outcome = run(db, &query_relay_commit, NULL, err);
     arena_release(&arena);

@@ -10,7 +10,7 @@
 
 #define SECOND_US ((int64_t)1000000)
 #define BACKOFF_FIRST_US (SECOND_US / 10)
-#define BACKOFF_MOST_US (10 * SECOND_US)
+#define BACKOFF_MOST_US (5 * SECOND_US)
 #define STANDBY_US SECOND_US
 #define HORIZON_POLL_FIRST_US 300
 #define HORIZON_POLL_MOST_US 5000
@@ -19,11 +19,25 @@
 #define CHECK_EVERY_US (60 * SECOND_US)
 #define FATES_MAX 1024
 
-const char *const relay_kill_points[] = {
-    "relay.after_lock",      "relay.after_init",    "relay.after_compare",   "relay.after_rows",      "relay.after_begin",
-    "relay.after_keys",      "relay.after_first_send", "relay.after_sends",  "relay.after_positions", "relay.before_commit",
-    "relay.after_flush", "relay.inside_commit",   "relay.after_commit",  "relay.after_abort",     "relay.before_record",   "relay.after_record",
-    "relay.before_drop",     "relay.after_drop",    NULL};
+const char *const relay_kill_points[] = {"relay.after_lock",
+                                         "relay.after_init",
+                                         "relay.after_compare",
+                                         "relay.after_rows",
+                                         "relay.after_begin",
+                                         "relay.after_keys",
+                                         "relay.after_first_send",
+                                         "relay.after_sends",
+                                         "relay.after_positions",
+                                         "relay.before_commit",
+                                         "relay.after_flush",
+                                         "relay.inside_commit",
+                                         "relay.after_commit",
+                                         "relay.after_abort",
+                                         "relay.before_record",
+                                         "relay.after_record",
+                                         "relay.before_drop",
+                                         "relay.after_drop",
+                                         NULL};
 
 static int64_t monotonic_us(const struct relay *relay) {
     return relay->clock_ops->monotonic_us(relay->clock);
@@ -63,17 +77,18 @@ static enum outcome name_holders(struct relay *relay, int64_t age_us, struct err
     char holders[200];
     enum outcome outcome = relay->outbox_ops->holders(relay->outbox, holders, sizeof(holders), err);
     if (outcome == OK)
-        log_write(LOG_WARNING, "horizon_held", "The relay waits for a transaction that began before the newest outputs.",
+        log_write(LOG_WARNING, "horizon_held",
+                  "The relay waits for a transaction that began before the newest outputs.",
                   LOG_STRING("holders", holders), LOG_INT("age_ms", age_us / 1000));
     return outcome;
 }
 
-/* Waits until every transaction that may have drawn a number up to `last_value` has ended. `complete` stays where it is
- * when the end is asked for meanwhile.
+/* Waits until every transaction that may have drawn a number up to `last_value` has ended. `complete` stays
+ * where it is when the end is asked for meanwhile.
  *
- * Sequence order is not commit order: (a) last_value was read; (b) this statement's id is higher than that of anyone who
- * drew before (a), since a number is drawn by a transaction that has its id already; (c) once no transaction up to
- * that id runs, all rows numbered up to last_value are committed or will never be. */
+ * Sequence order is not commit order: (a) last_value was read; (b) this statement's id is higher than that of
+ * anyone who drew before (a), since a number is drawn by a transaction that has its id already; (c) once no
+ * transaction up to that id runs, all rows numbered up to last_value are committed or will never be. */
 static enum outcome horizon_wait(struct relay *relay, int64_t last_value, struct err *err) {
     int64_t mine, oldest = 0, began_us = monotonic_us(relay), alarm_us = relay->config.horizon_alarm_us;
     int64_t nap_us = HORIZON_POLL_FIRST_US;
@@ -86,7 +101,9 @@ static enum outcome horizon_wait(struct relay *relay, int64_t last_value, struct
             break;
         if (age_us > alarm_us) {
             alarm_us += relay->config.horizon_alarm_us;
-            ready_set(0, false, "horizon_held: a long transaction in the register holds the outputs up; the log names it");
+            ready_set(
+                0, false,
+                "horizon_held: a long transaction in the register holds the outputs up; the log names it");
             outcome = name_holders(relay, age_us, err);
         }
         if (!pause_us(relay, nap_us))
@@ -112,7 +129,8 @@ static enum outcome horizon(struct relay *relay, struct err *err) {
         return outcome;
     if (last_value == relay->last_value)
         return OK;
-    if (PLANTED("xmin")) { /* the rule that loses rows, for the checker's sake: no wait for those who drew before */
+    if (PLANTED("xmin")) { /* the rule that loses rows, for the checker's sake: no wait for those who drew
+                              before */
         relay->complete = relay->last_value = last_value;
         relay->drained = false;
         return OK;
@@ -137,7 +155,8 @@ static enum outcome ask(struct relay *relay, int64_t after, struct err *err) {
     return outcome;
 }
 
-/* The next batch. When it is full the one after it is asked for already: it comes while this one is published. */
+/* The next batch. When it is full the one after it is asked for already: it comes while this one is
+ * published. */
 static enum outcome next_rows(struct relay *relay, struct relay_rows *rows, struct err *err) {
     enum outcome outcome = OK;
     *rows = (struct relay_rows){NULL, 0};
@@ -160,7 +179,8 @@ static enum outcome next_rows(struct relay *relay, struct relay_rows *rows, stru
 
 /* ---- stalled topics ---- */
 
-/* Tries a stalled topic with one row; once it takes that, with as many as there are, until it has caught up. */
+/* Tries a stalled topic with one row; once it takes that, with as many as there are, until it has caught up.
+ */
 static enum outcome probe(struct relay *relay, struct relay_topic *topic, struct err *err) {
     struct relay_rows rows;
     int64_t cursor = topic->cursor;
@@ -210,13 +230,15 @@ static enum outcome probe_stalled(struct relay *relay, struct err *err) {
 
 static void show(const struct relay *relay) {
     metrics_set(METRIC_OUTBOX_POSITION, relay->scanned);
-    metrics_set(METRIC_OUTBOX_BACKLOG, relay->last_value > relay->scanned ? relay->last_value - relay->scanned : 0);
+    metrics_set(METRIC_OUTBOX_BACKLOG,
+                relay->last_value > relay->scanned ? relay->last_value - relay->scanned : 0);
     if (relay->stalled_count == 0) {
         ready_set(0, true, NULL);
         return;
     }
     char reason[READY_REASON_MAX];
-    snprintf(reason, sizeof(reason), "topic_stalled: Kafka takes nothing for %.*s", TEXT_ARGS(relay->stalled_names[0]));
+    snprintf(reason, sizeof(reason), "topic_stalled: Kafka takes nothing for %.*s",
+             TEXT_ARGS(relay->stalled_names[0]));
     ready_set(0, false, reason);
 }
 
@@ -242,7 +264,8 @@ static enum outcome housekeeping(struct relay *relay, bool idle, struct err *err
     if (outcome != OK)
         return outcome;
     if (dropped)
-        log_write(LOG_INFO, "outbox_dropped", "Published partitions of the outbox were dropped.", LOG_INT("partitions", dropped));
+        log_write(LOG_INFO, "outbox_dropped", "Published partitions of the outbox were dropped.",
+                  LOG_INT("partitions", dropped));
     metrics_add(METRIC_OUTBOX_PARTITIONS_DROPPED, 0, (uint64_t)dropped);
     return OK;
 }
@@ -252,8 +275,8 @@ static bool caught_up(struct relay *relay) {
         return false;
     if (relay->target < 0 && relay->last_value >= 0)
         relay->target = relay->last_value;
-    return relay->target >= 0 && relay->complete >= relay->target && relay->drained && relay->stalled_count == 0 &&
-           !relay->unrecorded;
+    return relay->target >= 0 && relay->complete >= relay->target && relay->drained &&
+           relay->stalled_count == 0 && !relay->unrecorded;
 }
 
 /* Once round: horizon, rows, publish, record; a nap when there was nothing. */
@@ -321,8 +344,9 @@ static void tell(const struct relay *relay, const struct err *err, int64_t wait_
         [AWAY_VAULT] = "vault_away: the vault cannot be reached or does not answer"};
     metrics_add(METRIC_RETRIES, relay->reaching, 1);
     ready_set(0, false, reasons[relay->reaching]);
-    log_write(LOG_WARNING, err->kind == FENCED ? "relay_fenced" : "relay_again", "The relay begins again after a pause.",
-              LOG_STRING("reason", reasons[relay->reaching]), LOG_INT("wait_ms", wait_us / 1000), LOG_ERR(err));
+    log_write(LOG_WARNING, err->kind == FENCED ? "relay_fenced" : "relay_again",
+              "The relay begins again after a pause.", LOG_STRING("reason", reasons[relay->reaching]),
+              LOG_INT("wait_ms", wait_us / 1000), LOG_ERR(err));
 }
 
 enum outcome relay_run(struct relay *relay, struct err *err) {
@@ -335,7 +359,9 @@ enum outcome relay_run(struct relay *relay, struct err *err) {
             return FATAL;
         if (outcome == OK)
             continue;
-        backoff_us = worked ? BACKOFF_FIRST_US : backoff_us * 2 < BACKOFF_MOST_US ? backoff_us * 2 : BACKOFF_MOST_US;
+        backoff_us = worked                             ? BACKOFF_FIRST_US
+                     : backoff_us * 2 < BACKOFF_MOST_US ? backoff_us * 2
+                                                        : BACKOFF_MOST_US;
         /* Jitter from the clock: several relays that lost the same server do not come back in step. */
         int64_t wait_us = backoff_us / 2 + monotonic_us(relay) % (backoff_us / 2 + 1);
         tell(relay, err, wait_us);

@@ -1,14 +1,16 @@
-/* The relay: carries the outbox to Kafka, each row once, in the order of its numbers per topic (SPEC section 5).
+/* The relay: carries the outbox to Kafka, each row once, in the order of its numbers per topic (SPEC section
+ * 5).
  *
- * Stages 6 and 7 of 7: outbox (read what is complete), publish (one Kafka transaction). Before: store. After: whoever
- * reads the output topics with isolation.level=read_committed.
+ * Stages 6 and 7 of 7: outbox (read what is complete), publish (one Kafka transaction). Before: store. After:
+ * whoever reads the output topics with isolation.level=read_committed.
  *
- * The loop reaches the world only through the tables below: PostgreSQL and Kafka stand behind them in outbox.c, unseal.c
- * and publish.c, memory in tests/unit/memory_outbox.c, where every crash point of this same loop is driven. One thread.
+ * The loop reaches the world only through the tables below: PostgreSQL and Kafka stand behind them in
+ * outbox.c, unseal.c and publish.c, memory in tests/unit/memory_outbox.c, where every crash point of this
+ * same loop is driven. One thread.
  *
- * A session is: the lock, a fresh producer (which fences the predecessor), the position read from Kafka, and its comparison
- * with the outbox. Whatever goes wrong beyond one row or one topic ends the session, and the next begins the same way:
- * nothing that a session knew is trusted after it. */
+ * A session is: the lock, a fresh producer (which fences the predecessor), the position read from Kafka, and
+ * its comparison with the outbox. Whatever goes wrong beyond one row or one topic ends the session, and the
+ * next begins the same way: nothing that a session knew is trusted after it. */
 #ifndef KR_RELAY_H
 #define KR_RELAY_H
 
@@ -73,7 +75,8 @@ struct relay_want {
     size_t stalled_count;
 };
 
-/* What a session has learnt and PostgreSQL should know: positions after Kafka committed them, fates, the floor. */
+/* What a session has learnt and PostgreSQL should know: positions after Kafka committed them, fates, the
+ * floor. */
 struct relay_news {
     const struct relay_mark *marks;
     size_t mark_count;
@@ -101,31 +104,36 @@ struct outbox_ops {
     /* The rows asked for. */
     enum outcome (*rows)(void *outbox, struct arena *arena, struct relay_rows *rows, struct err *err);
     /* Reads these rows' bodies again; absent when the row is gone. */
-    enum outcome (*bodies)(void *outbox, struct arena *arena, struct relay_row **rows, size_t count, struct err *err);
-    enum outcome (*mirror)(void *outbox, struct arena *arena, struct relay_marks *marks, int64_t *floor, struct err *err);
+    enum outcome (*bodies)(void *outbox, struct arena *arena, struct relay_row **rows, size_t count,
+                           struct err *err);
+    enum outcome (*mirror)(void *outbox, struct arena *arena, struct relay_marks *marks, int64_t *floor,
+                           struct err *err);
     /* same[i]: the row that marks[i] names is there with that row id. */
-    enum outcome (*find)(void *outbox, struct arena *arena, const struct relay_marks *marks, bool *same, struct err *err);
+    enum outcome (*find)(void *outbox, struct arena *arena, const struct relay_marks *marks, bool *same,
+                         struct err *err);
     enum outcome (*record)(void *outbox, struct arena *arena, const struct relay_news *news, struct err *err);
     enum outcome (*drop)(void *outbox, int *dropped, struct err *err);
 };
 
-/* The vault: opens bodies inside a Kafka transaction that has begun, with keys fetched then and kept no longer.
- * Sets plain, or stale, or fate and detail. */
+/* The vault: opens bodies inside a Kafka transaction that has begun, with keys fetched then and kept no
+ * longer. Sets plain, or stale, or fate and detail. */
 struct unseal_ops {
     enum outcome (*open)(void *unseal, struct err *err);
     void (*close)(void *unseal);
-    enum outcome (*bodies)(void *unseal, struct arena *arena, struct relay_row **rows, size_t count, struct err *err);
+    enum outcome (*bodies)(void *unseal, struct arena *arena, struct relay_row **rows, size_t count,
+                           struct err *err);
 };
 
-/* Stage 7. POISON: Kafka refuses some of what was sent for good; the transaction is to be aborted and can be. RETRY and
- * FENCED: the producer is worth nothing any more. */
+/* Stage 7. POISON: Kafka refuses some of what was sent for good; the transaction is to be aborted and can be.
+ * RETRY and FENCED: the producer is worth nothing any more. */
 struct publish_ops {
     /* A fresh producer; fences its predecessor and ends its transaction. */
     enum outcome (*open)(void *publish, struct err *err);
     void (*close)(void *publish);
-    /* The positions as committed, read to the end. *missing: there is no position topic. FATAL: a foreign transaction
-     * stays open on it. */
-    enum outcome (*positions)(void *publish, struct arena *arena, struct relay_marks *marks, bool *missing, struct err *err);
+    /* The positions as committed, read to the end. *missing: there is no position topic. FATAL: a foreign
+     * transaction stays open on it. */
+    enum outcome (*positions)(void *publish, struct arena *arena, struct relay_marks *marks, bool *missing,
+                              struct err *err);
     enum outcome (*begin)(void *publish, struct err *err);
     enum outcome (*send)(void *publish, const struct relay_row *row, struct err *err);
     enum outcome (*position)(void *publish, const struct relay_mark *mark, struct err *err);
@@ -205,9 +213,10 @@ void relay_end(struct relay *relay);
 /* The topic of that name, made when new; NULL when there are too many. */
 struct relay_topic *relay_topic(struct relay *relay, struct text name);
 
-/* Publishes the batch's rows and settles those that cannot be (relay_batch.c). On OK every row of a topic that is not
- * stalled is settled. settled_before: the rows up to it had been settled before. */
-enum outcome relay_batch(struct relay *relay, struct relay_rows *rows, int64_t settled_before, struct err *err) MUST_CHECK;
+/* Publishes the batch's rows and settles those that cannot be (relay_batch.c). On OK every row of a topic
+ * that is not stalled is settled. settled_before: the rows up to it had been settled before. */
+enum outcome relay_batch(struct relay *relay, struct relay_rows *rows, int64_t settled_before,
+                         struct err *err) MUST_CHECK;
 /* Which topics are left out now, after one began or ceased to be stalled. */
 void relay_count_stalled(struct relay *relay);
 /* Has positions, fates and the floor written to PostgreSQL. */

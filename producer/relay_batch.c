@@ -1,5 +1,5 @@
-/* One batch of rows into Kafka transactions: what Kafka takes is published, what it refuses for good is isolated, and
- * what may not or cannot be opened is set aside; its neighbours flow. */
+/* One batch of rows into Kafka transactions: what Kafka takes is published, what it refuses for good is
+ * isolated, and what may not or cannot be opened is set aside; its neighbours flow. */
 #include "producer/relay.h"
 
 #include "core/killpoint.h"
@@ -28,7 +28,8 @@ void relay_count_stalled(struct relay *relay) {
 
 enum outcome relay_record(struct relay *relay, struct err *err) {
     struct relay_mark marks[RELAY_TOPICS_MAX];
-    struct relay_news news = {.marks = marks, .rows = relay->fates, .row_count = relay->fate_count, .floor = relay->scanned};
+    struct relay_news news = {
+        .marks = marks, .rows = relay->fates, .row_count = relay->fate_count, .floor = relay->scanned};
     for (size_t i = 0; i < relay->topic_count; i++) {
         struct relay_topic *topic = &relay->topics[i];
         if (topic->stalled && topic->cursor < news.floor)
@@ -82,12 +83,14 @@ static enum outcome settle(struct relay *relay, struct relay_row *row, struct er
     return OK;
 }
 
-static void stall(struct relay *relay, struct relay_topic *topic, int64_t settled_before, const struct err *err) {
+static void stall(struct relay *relay, struct relay_topic *topic, int64_t settled_before,
+                  const struct err *err) {
     int64_t now_us = relay->clock_ops->monotonic_us(relay->clock);
     topic->cursor = topic->positioned && topic->seq > settled_before ? topic->seq : settled_before;
     if (topic->backoff_us == 0) {
         topic->backoff_us = BACKOFF_FIRST_US;
-        log_write(LOG_ERROR, "topic_stalled", "Kafka takes nothing for this topic; its outputs wait, the others flow.",
+        log_write(LOG_ERROR, "topic_stalled",
+                  "Kafka takes nothing for this topic; its outputs wait, the others flow.",
                   LOG_TEXT("topic", topic_name(topic)), LOG_ERR(err));
     } else if (topic->backoff_us < BACKOFF_MOST_US) {
         topic->backoff_us *= 2;
@@ -97,8 +100,8 @@ static void stall(struct relay *relay, struct relay_topic *topic, int64_t settle
     relay_count_stalled(relay);
 }
 
-/* The rows' plain bodies. A cell under another key than the ring's is one that an erasure is sealing anew: its new form
- * is awaited for a while; then its key counts as gone. */
+/* The rows' plain bodies. A cell under another key than the ring's is one that an erasure is sealing anew:
+ * its new form is awaited for a while; then its key counts as gone. */
 static enum outcome unseal(struct relay *relay, struct relay_row **rows, size_t count, struct err *err) {
     struct relay_row **again = ARENA_ARRAY(&relay->plain, struct relay_row *, count);
     if (!again)
@@ -130,7 +133,8 @@ static enum outcome unseal(struct relay *relay, struct relay_row **rows, size_t 
     }
 }
 
-static enum outcome send_rows(struct relay *relay, struct relay_row **rows, size_t count, size_t *sent, struct err *err) {
+static enum outcome send_rows(struct relay *relay, struct relay_row **rows, size_t count, size_t *sent,
+                              struct err *err) {
     relay->reaching = AWAY_BROKER;
     for (size_t i = 0; i < count; i++) {
         if (rows[i]->fate != FATE_PUBLISH)
@@ -163,9 +167,10 @@ static enum outcome send_positions(struct relay *relay, struct err *err) {
     return OK;
 }
 
-/* Rows, then positions. Some rows at a time are opened and sent: while the vault answers for the next, Kafka's client is
- * at work on these. */
-static enum outcome send_all(struct relay *relay, struct relay_row **rows, size_t count, size_t *sent, struct err *err) {
+/* Rows, then positions. Some rows at a time are opened and sent: while the vault answers for the next,
+ * Kafka's client is at work on these. */
+static enum outcome send_all(struct relay *relay, struct relay_row **rows, size_t count, size_t *sent,
+                             struct err *err) {
     enum outcome outcome = OK;
     for (size_t i = 0; i < relay->topic_count; i++)
         relay->topics[i].sending_count = 0;
@@ -184,8 +189,8 @@ static enum outcome send_all(struct relay *relay, struct relay_row **rows, size_
     return outcome;
 }
 
-/* Fates are recorded before Kafka commits a position beyond their rows: after a crash in between, a row below the
- * position counts as published. */
+/* Fates are recorded before Kafka commits a position beyond their rows: after a crash in between, a row below
+ * the position counts as published. */
 static enum outcome settle_all(struct relay *relay, struct relay_row **rows, size_t count, struct err *err) {
     enum outcome outcome = OK;
     for (size_t i = 0; i < count && outcome == OK; i++)
@@ -208,8 +213,8 @@ static void published(struct relay *relay) {
     }
 }
 
-/* One Kafka transaction. It begins before the keys are fetched: so none that began after a key's destruction carries
- * what that key sealed. POISON: nothing of it is published, and the producer can go on. */
+/* One Kafka transaction. It begins before the keys are fetched: so none that began after a key's destruction
+ * carries what that key sealed. POISON: nothing of it is published, and the producer can go on. */
 static enum outcome transaction(struct relay *relay, struct relay_row **rows, size_t count, struct err *err) {
     int64_t began_us = relay->clock_ops->monotonic_us(relay->clock);
     size_t sent = 0;
@@ -233,7 +238,8 @@ static enum outcome transaction(struct relay *relay, struct relay_row **rows, si
     if (outcome == OK && sent) {
         published(relay);
         metrics_add(METRIC_KAFKA_TRANSACTIONS, 0, 1);
-        metrics_observe_us(METRIC_TRANSACTION_SECONDS, relay->clock_ops->monotonic_us(relay->clock) - began_us);
+        metrics_observe_us(METRIC_TRANSACTION_SECONDS,
+                           relay->clock_ops->monotonic_us(relay->clock) - began_us);
         return OK;
     }
     if (outcome != OK && outcome != POISON)
@@ -247,16 +253,17 @@ static enum outcome transaction(struct relay *relay, struct relay_row **rows, si
     return aborted != OK ? aborted : outcome;
 }
 
-static enum outcome publish_rows(struct relay *relay, struct relay_row **rows, size_t count, int64_t settled_before,
-                                 struct err *err);
+static enum outcome publish_rows(struct relay *relay, struct relay_row **rows, size_t count,
+                                 int64_t settled_before, struct err *err);
 
 /* Each topic's rows by themselves, in their order. */
-static enum outcome publish_by_topic(struct relay *relay, struct relay_row **rows, size_t count, int64_t settled_before,
-                                     struct err *err) {
+static enum outcome publish_by_topic(struct relay *relay, struct relay_row **rows, size_t count,
+                                     int64_t settled_before, struct err *err) {
     struct relay_row **part = ARENA_ARRAY(&relay->batch, struct relay_row *, count);
     struct relay_row **rest = ARENA_ARRAY(&relay->batch, struct relay_row *, count);
     if (!part || !rest)
-        return err_set(err, FATAL, 0, "no memory to isolate what Kafka refused: lower producer.batch.outputs");
+        return err_set(err, FATAL, 0,
+                       "no memory to isolate what Kafka refused: lower producer.batch.outputs");
     memcpy(rest, rows, count * sizeof(*rows));
     while (count) {
         size_t taken = 0, left = 0;
@@ -275,8 +282,8 @@ static enum outcome publish_by_topic(struct relay *relay, struct relay_row **row
 }
 
 /* What Kafka refused, by bisection: first by topic, then by halves, until a topic or a row is left alone. */
-static enum outcome isolate(struct relay *relay, struct relay_row **rows, size_t count, int64_t settled_before,
-                            struct err *err) {
+static enum outcome isolate(struct relay *relay, struct relay_row **rows, size_t count,
+                            int64_t settled_before, struct err *err) {
     for (size_t i = 1; i < count; i++)
         if (!text_equal(rows[i]->topic, rows[0]->topic))
             return publish_by_topic(relay, rows, count, settled_before, err);
@@ -297,8 +304,8 @@ static enum outcome isolate(struct relay *relay, struct relay_row **rows, size_t
     return publish_rows(relay, rows + half, count - half, settled_before, err);
 }
 
-static enum outcome publish_rows(struct relay *relay, struct relay_row **rows, size_t count, int64_t settled_before,
-                                 struct err *err) {
+static enum outcome publish_rows(struct relay *relay, struct relay_row **rows, size_t count,
+                                 int64_t settled_before, struct err *err) {
     ready_beat(0);
     enum outcome outcome = transaction(relay, rows, count, err);
     if (outcome != POISON)
@@ -306,7 +313,8 @@ static enum outcome publish_rows(struct relay *relay, struct relay_row **rows, s
     return isolate(relay, rows, count, settled_before, err);
 }
 
-enum outcome relay_batch(struct relay *relay, struct relay_rows *rows, int64_t settled_before, struct err *err) {
+enum outcome relay_batch(struct relay *relay, struct relay_rows *rows, int64_t settled_before,
+                         struct err *err) {
     struct relay_row **part = ARENA_ARRAY(&relay->batch, struct relay_row *, rows->count + 1);
     size_t count = 0, bytes = 0;
     enum outcome outcome = OK;
@@ -317,7 +325,8 @@ enum outcome relay_batch(struct relay *relay, struct relay_rows *rows, int64_t s
         struct relay_topic *topic = relay_topic(relay, row->topic);
         if (!topic)
             return err_set(err, FATAL, 0, "more than %d output topics", RELAY_TOPICS_MAX);
-        if ((topic->stalled && (!topic->probing || topic->refused)) || (topic->positioned && row->seq <= topic->seq) || row->fate == FATE_SETTLED)
+        if ((topic->stalled && (!topic->probing || topic->refused)) ||
+            (topic->positioned && row->seq <= topic->seq) || row->fate == FATE_SETTLED)
             continue;
         if (row->fate == FATE_ELSEWHERE) {
             outcome = settle(relay, row, err);

@@ -7,7 +7,8 @@
 #define OUTBOX_TABLE "outbox"
 #define OUTBOX_COLUMN "body"
 
-void unseal_init(struct unseal *unseal, const char *conninfo, const char *register_conninfo, const uint8_t kek[32]) {
+void unseal_init(struct unseal *unseal, const char *conninfo, const char *register_conninfo,
+                 const uint8_t kek[32]) {
     *unseal = (struct unseal){.conninfo = conninfo, .register_conninfo = register_conninfo};
     memcpy(unseal->kek, kek, sizeof(unseal->kek));
 }
@@ -76,12 +77,14 @@ static void open_body(const struct unseal *unseal, struct relay_row *row, const 
 }
 
 /* The distinct rings that the rows need, in their order. */
-static struct ring_row *wanted_rings(struct relay_row **sealed, size_t count, struct arena *arena, size_t *rings) {
+static struct ring_row *wanted_rings(struct relay_row **sealed, size_t count, struct arena *arena,
+                                     size_t *rings) {
     struct ring_row *wanted = ARENA_ARRAY(arena, struct ring_row, count + 1);
     *rings = 0;
     for (size_t i = 0; wanted && i < count; i++)
         if (i == 0 || by_person(&sealed[i - 1], &sealed[i]) != 0)
-            wanted[(*rings)++] = (struct ring_row){.person = sealed[i]->person, .generation = sealed[i]->generation};
+            wanted[(*rings)++] =
+                (struct ring_row){.person = sealed[i]->person, .generation = sealed[i]->generation};
     return wanted;
 }
 
@@ -115,4 +118,5 @@ static enum outcome unseal_bodies(void *opaque, struct arena *arena, struct rela
     return outcome;
 }
 
-const struct unseal_ops unseal_postgres = {.open = unseal_open, .close = unseal_close, .bodies = unseal_bodies};
+const struct unseal_ops unseal_postgres = {
+    .open = unseal_open, .close = unseal_close, .bodies = unseal_bodies};

@@ -1,5 +1,5 @@
-/* Opens the bodies of outbox rows with transit keys fetched from the vault for this one Kafka transaction, and wiped
- * after it: unseal_ops over PostgreSQL. One thread. */
+/* Opens the bodies of outbox rows with transit keys fetched from the vault for this one Kafka transaction,
+ * and wiped after it: unseal_ops over PostgreSQL. One thread. */
 #ifndef KR_UNSEAL_H
 #define KR_UNSEAL_H
 
@@ -15,7 +15,8 @@ struct unseal {
 };
 
 /* The strings stay the caller's; the key is copied. */
-void unseal_init(struct unseal *unseal, const char *conninfo, const char *register_conninfo, const uint8_t kek[32]);
+void unseal_init(struct unseal *unseal, const char *conninfo, const char *register_conninfo,
+                 const uint8_t kek[32]);
 void unseal_release(struct unseal *unseal);
 
 extern const struct unseal_ops unseal_postgres; /* `unseal` = struct unseal* */

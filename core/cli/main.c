@@ -1,5 +1,6 @@
 /* The table of commands of `kundregister`, and which of them runs. */
 #include "core/cli/command.h"
+#include "core/stop.h"
 
 #include <signal.h>
 #include <string.h>
@@ -244,8 +245,13 @@ static int run(const char *program, int argc, char **argv) {
         code = EXIT_FINE;
     } else if (code == EXIT_FINE) {
         session.output = output_new(&session.arena, session.json);
-        code = session.output ? command->run(&session, &arguments)
-                              : session_refuse(&session, EXIT_REFUSED, "out of memory");
+        /* Keys and opened personal data must not end up in a core file. */
+        if (!session.output)
+            code = session_refuse(&session, EXIT_REFUSED, "out of memory");
+        else if (stop_no_core_dumps(&session.err) != OK)
+            code = session_failed(&session, &session.err);
+        else
+            code = command->run(&session, &arguments);
     }
     session_release(&session);
     return code;

@@ -156,9 +156,9 @@ struct parked {
     bool removed; /* applied or expired: store deletes the row */
 };
 
-/* decide moves `now`: to REF_PARKED when an event is parked under it, to REF_KNOWN when a disclosure or
- * notice gives it its meaning, back to REF_UNKNOWN when the last parked event expires (store then deletes the
- * row). */
+/* decide moves `now`: to REF_PARKED when an event is parked under it, to REF_KNOWN when a fact that
+ * names the carrier (winning or not) or a notice gives it its meaning, back to REF_UNKNOWN when the last
+ * parked event expires (store then deletes the row). */
 struct ref_entry {
     struct text ref;
     enum ref_knowledge loaded, now;

@@ -99,10 +99,10 @@ class Story:
 
     def positions(self):
         listed = json.loads(self.cli("consumer", "position", "list", "--json"))["positions"]
-        return {(row["topic"], row["partition"]): row["next"] for row in listed}
+        return {(row["topic"], row["partition"]): row["next"] for row in listed if row["topic"] in INPUTS}
 
     def relayed(self):
-        return json.loads(self.cli("status", "--json"))["outbox_backlog"] == 0
+        return all(row["waiting"] == 0 for row in json.loads(self.cli("status", "--json"))["outputs"])
 
     def settled(self):
         """All input taken in, all output published, and nobody said anything more meanwhile."""

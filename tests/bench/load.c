@@ -2,8 +2,14 @@
  *
  * load STACK-DIR registered FIRST COUNT: COUNT customers registered.
  *
- * load STACK-DIR mix FIRST COUNT [CUSTOMERS]: COUNT orders, each placed, paid, shipment requested, two
- * statuses; each of a customer of its own, or of CUSTOMERS registered ones, scattered.
+ * load STACK-DIR orders FIRST COUNT [CUSTOMERS]: COUNT orders, each placed, paid, shipment requested; each of
+ * a customer of its own, or of CUSTOMERS registered ones, scattered.
+ *
+ * load STACK-DIR steady FIRST COUNT [CUSTOMERS]: the same, and two statuses for each of the COUNT orders
+ * before FIRST: the whole mix, where nobody reports on a shipment that was not yet taken in.
+ *
+ * load STACK-DIR mix FIRST COUNT [CUSTOMERS]: the same with the statuses of the very orders; in a backlog
+ * many overtake their shipment, since topics are read side by side.
  *
  * load STACK-DIR paced FIRST COUNT PER-SECOND: COUNT shipments at that pace; waits for each disclosure and
  * prints produced -> visible to read_committed, in ms.
@@ -17,8 +23,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* In orders: statuses follow that far behind, so that few come before their shipment. */
-#define STATUS_LAG 6000
 #define SCATTER 1000003 /* a prime: consecutive orders are of customers far apart */
 
 static struct ref_key ref_key;
@@ -178,16 +182,15 @@ static void flush(rd_kafka_t *rk) {
     rd_kafka_destroy(rk);
 }
 
-static void mix(const char *stack, long first, long count) {
+/* Orders from first on, and the statuses of those from answered on. */
+static void mix(const char *stack, long first, long answered, long count) {
     rd_kafka_t *shop = writer(stack, "shop");
     rd_kafka_t *carriers[2] = {writer(stack, "carrier-matkahuolto"), writer(stack, "carrier-posti")};
-    for (long i = first; i < first + count + STATUS_LAG; i++) {
-        if (i < first + count) {
-            ordered(shop, i);
-            shipped(shop, i);
-        }
-        if (i - STATUS_LAG >= first)
-            statuses(carriers[to_posti(i - STATUS_LAG)], i - STATUS_LAG);
+    for (long i = 0; i < count; i++) {
+        ordered(shop, first + i);
+        shipped(shop, first + i);
+        if (answered >= 0)
+            statuses(carriers[to_posti(answered + i)], answered + i);
     }
     flush(shop);
     flush(carriers[0]);
@@ -311,7 +314,7 @@ int main(int argc, char **argv) {
     struct err err;
     char path[512];
     if (argc < 5)
-        die("usage", "load STACK-DIR registered|mix|paced FIRST COUNT [CUSTOMERS|PER-SECOND]");
+        die("usage", "load STACK-DIR registered|orders|steady|mix|paced FIRST COUNT [CUSTOMERS|PER-SECOND]");
     snprintf(path, sizeof path, "%s/secrets/ref", argv[1]);
     if (seal_start(&err) != OK || secret_read(path, ref_key.bytes, &err) != OK)
         die(path, "no ref key");
@@ -321,9 +324,10 @@ int main(int argc, char **argv) {
         for (long i = first; i < first + count; i++)
             registered(shop, i);
         flush(shop);
-    } else if (strcmp(argv[2], "mix") == 0) {
+    } else if (strcmp(argv[2], "orders") == 0 || strcmp(argv[2], "steady") == 0 ||
+               strcmp(argv[2], "mix") == 0) {
         customers = argc > 5 ? strtol(argv[5], NULL, 10) : 0;
-        mix(argv[1], first, count);
+        mix(argv[1], first, *argv[2] == 'm' ? first : *argv[2] == 's' ? first - count : -1, count);
     } else if (strcmp(argv[2], "paced") == 0 && argc == 6) {
         paced(argv[1], first, count, strtol(argv[5], NULL, 10));
     } else {

@@ -11,7 +11,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from stack import Report, Stack, now  # noqa: E402
+from stack import ROOT, Report, Stack, now  # noqa: E402
 
 RUN = "cli" + os.urandom(4).hex()
 CUSTOMER, GIFTED = RUN + "-c1", RUN + "-r1"
@@ -217,6 +217,8 @@ def whole(stack):
     done = stack.cli("status", check=False)
     check("a register that is away is 69", done.returncode == 69, done.stderr)
     stack.env = kept
+    with open(os.path.join(ROOT, "deploy", "man", "kundregister.1"), encoding="utf-8") as file:
+        check("the manual page is the one that `help --manual` makes", file.read() == stack.cli("help", "--manual").stdout)
     done = stack.cli("config", "sample")
     check("config sample prints every setting", "kek.file" in done.stdout)
 

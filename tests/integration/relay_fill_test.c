@@ -1,11 +1,10 @@
-/* A tool of the relay's tests: writes outbox rows as the consumer would, sealed under transit keys of fresh rings, over a
- * register and a vault.
+/* A tool of the relay's tests: writes outbox rows as the consumer would, sealed under transit keys of fresh
+ * rings, over a register and a vault.
  *
- * usage: relay_fill_test introduce                   the vault to the register, where `migrate` has not done it
- *        relay_fill_test fill ROWS PERSONS TOPICS PREFIX
- *                                                    ROWS rows in transactions of 1000, over PERSONS persons named with
- *                                                    PREFIX, over the comma-separated TOPICS; prints rows and seconds
- * Connects by $KUNDREGISTER_CONFIG. */
+ * usage: relay_fill_test introduce                   the vault to the register, where `migrate` has not done
+ * it relay_fill_test fill ROWS PERSONS TOPICS PREFIX ROWS rows in transactions of 1000, over PERSONS persons
+ * named with PREFIX, over the comma-separated TOPICS; prints rows and seconds Connects by
+ * $KUNDREGISTER_CONFIG. */
 #include "core/clock.h"
 #include "core/config.h"
 #include "core/db.h"
@@ -23,11 +22,15 @@
 static const struct query insert_rows = {
     .name = "relay_fill",
     .params = 7,
-    .sql = "INSERT INTO outbox (seq, row_id, topic, key, type, output_id, decided, person, generation, category, body)"
-           " SELECT nextval('outbox_seq'), row_id, topic, key, 'register.disclosure.shipment', output_id, now(), person, -1,"
-           " category, body FROM (SELECT pg_current_xact_id()) x, unnest($1::bytea[], $2::text[], $3::text[], $4::uuid[],"
+    .sql = "INSERT INTO outbox (seq, row_id, topic, key, type, output_id, decided, person, generation, "
+           "category, body)"
+           " SELECT nextval('outbox_seq'), row_id, topic, key, 'register.disclosure.shipment', output_id, "
+           "now(), person, -1,"
+           " category, body FROM (SELECT pg_current_xact_id()) x, unnest($1::bytea[], $2::text[], "
+           "$3::text[], $4::uuid[],"
            " $5::text[], $6::int2[], $7::bytea[]) r (row_id, topic, key, output_id, person, category, body)"};
-static const struct query extend = {.name = "relay_fill_extend", .params = 0, .sql = "SELECT outbox_extend()"};
+static const struct query extend = {
+    .name = "relay_fill_extend", .params = 0, .sql = "SELECT outbox_extend()"};
 
 struct fill {
     struct db *reg, *vault;
@@ -78,15 +81,19 @@ static void fill_batch(struct fill *fill, long from, long count) {
         struct seal_key key;
         struct text row_id = random_bytes(fill);
         char plain[400];
-        int size = snprintf(plain, sizeof(plain),
-                            "{\"n\":%ld,\"disclosure_ref\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\"person_ref\":"
-                            "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\"shipment_ref\":"
-                            "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\"fields\":{\"street\":\"Planted street 1\"}}",
-                            from + i);
+        int size = snprintf(
+            plain, sizeof(plain),
+            "{\"n\":%ld,\"disclosure_ref\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\"person_ref\":"
+            "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\"shipment_ref\":"
+            "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\"fields\":{\"street\":\"Planted street 1\"}}",
+            from + i);
         if (!keyring_transit_key(fill->keyring, wants[i].person, -1, CATEGORY_DELIVERY, &key))
             must(err_set(&err, FATAL, 0, "no transit key"), &err);
-        const struct seal_place place = {
-            .table = "outbox", .column = "body", .owner = wants[i].person, .object = row_id, .generation = -1};
+        const struct seal_place place = {.table = "outbox",
+                                         .column = "body",
+                                         .owner = wants[i].person,
+                                         .object = row_id,
+                                         .generation = -1};
         db_put_text(columns[0], row_id);
         db_put_text(columns[1], text_of(fill->topics[(from + i) % fill->topic_count]));
         db_put_text(columns[2], wants[i].person);

@@ -12,15 +12,17 @@ def denied_topic(stack):
     after = stack.last_seq()
     rule = ["--deny-principal", "User:kundregister-producer", "--operation", "Write", "--topic", TOPICS[1]]
     stack.kafka_java(ACL_COMMAND, "--add", *rule)
-    relay = stack.relay()
-    relay.await_log("relay_started")
-    stack.add_rows(60)
-    others = [TOPICS[0], TOPICS[2]]
-    relay.await_log("topic_stalled")
-    denied = {line for line in stack.sql(f"SELECT output_id FROM outbox WHERE seq > {after} AND topic = '{TOPICS[1]}'").split()}
-    until(lambda: stack.judge(after, topics=others, excused=denied) is None, 15, "the other topics' rows")
-    assert not any(identity in denied for _, _, identity in stack.outputs(TOPICS[1]))
-    stack.kafka_java(ACL_COMMAND, "--remove", "--force", *rule)
+    try:
+        relay = stack.relay()
+        relay.await_log("relay_started")
+        stack.add_rows(60)
+        others = [TOPICS[0], TOPICS[2]]
+        relay.await_log("topic_stalled")
+        denied = {line for line in stack.sql(f"SELECT output_id FROM outbox WHERE seq > {after} AND topic = '{TOPICS[1]}'").split()}
+        until(lambda: stack.judge(after, topics=others, excused=denied) is None, 15, "the other topics' rows")
+        assert not any(identity in denied for _, _, identity in stack.outputs(TOPICS[1]))
+    finally:
+        stack.kafka_java(ACL_COMMAND, "--remove", "--force", *rule)
     stack.add_rows(30)
     until(lambda: stack.judge(after) is None, 30, "all rows in Kafka")
     assert "topic_flows" in relay.log()

@@ -1,6 +1,5 @@
 """What the relay's scenarios share: a stack, rows in its outbox, relays as processes, and the judge of what Kafka shows."""
 import collections
-import json
 import os
 import re
 import shlex
@@ -8,8 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 
 TOPICS = ["disclosure.posti.v1", "disclosure.matkahuolto.v1", "register.request.v1"]
 POSITION_TOPIC = "register.outbox-position.v1"
@@ -92,11 +89,10 @@ class Stack:
             file.write(f"security.protocol={read['security.protocol']}\nsasl.mechanism={read['sasl.mechanism']}\n"
                        "sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required "
                        f"username=\"{read['sasl.username']}\" password=\"{read['sasl.password']}\";\n")
-        classes = subprocess.run([os.path.join(REPOSITORY, "deploy", "install"), "--class-path"], capture_output=True, text=True,
-                                 check=True).stdout.strip()
-        return subprocess.run(["java", "-XX:TieredStopAtLevel=1", "-cp", classes, name, "--bootstrap-server",
-                               self.env["KAFKA_BOOTSTRAP_SERVERS"], "--command-config", config, *arguments], input=text,
-                              text=True, capture_output=True, check=True).stdout
+        java = subprocess.run([os.path.join(REPOSITORY, "deploy", "install"), "--java"], capture_output=True, text=True,
+                              check=True).stdout.splitlines()
+        return subprocess.run([*java, name, "--bootstrap-server", self.env["KAFKA_BOOTSTRAP_SERVERS"], "--command-config",
+                               config, *arguments], input=text, capture_output=True, text=True, check=True).stdout
 
     def kcat(self, *arguments, text=None):
         done = subprocess.run(["kcat", "-F", self.env["KAFKA_ADMIN_CONFIG"], *arguments], input=text, capture_output=True,

@@ -24,10 +24,10 @@ static enum outcome leave(struct world *world, struct err *err) {
     return world->calls == world->fail_after ? err_set(err, RETRY, 0, "the reply was lost") : OK;
 }
 
-#define ENTER(world, opaque)                                                                                                   \
-    struct world *world = (opaque);                                                                                            \
-    enum outcome entered = enter(world, err);                                                                                  \
-    if (entered != OK)                                                                                                         \
+#define ENTER(world, opaque)                                                                                 \
+    struct world *world = (opaque);                                                                          \
+    enum outcome entered = enter(world, err);                                                                \
+    if (entered != OK)                                                                                       \
     return entered
 
 /* ---- clock ---- */
@@ -43,11 +43,13 @@ static bool clock_sleep_us(void *clock, int64_t sleep_us) {
     return true;
 }
 
-const struct clock_ops memory_clock = {.now_us = clock_now_us, .monotonic_us = clock_now_us, .sleep_us = clock_sleep_us};
+const struct clock_ops memory_clock = {
+    .now_us = clock_now_us, .monotonic_us = clock_now_us, .sleep_us = clock_sleep_us};
 
 /* ---- marks ---- */
 
-static void marks_put(struct relay_mark *marks, size_t *count, const struct relay_mark *mark, const struct world *world) {
+static void marks_put(struct relay_mark *marks, size_t *count, const struct relay_mark *mark,
+                      const struct world *world) {
     size_t at = 0;
     while (at < *count && !text_equal(marks[at].topic, mark->topic))
         at++;
@@ -58,7 +60,8 @@ static void marks_put(struct relay_mark *marks, size_t *count, const struct rela
             marks[at].topic = world->rows[i].row.topic;
 }
 
-static void marks_copy(struct arena *arena, struct relay_marks *marks, const struct relay_mark *from, size_t count) {
+static void marks_copy(struct arena *arena, struct relay_marks *marks, const struct relay_mark *from,
+                       size_t count) {
     for (size_t i = 0; i < count; i++)
         *ARENA_PUSH(arena, marks) = from[i];
 }
@@ -151,30 +154,35 @@ static enum outcome rows(void *opaque, struct arena *arena, struct relay_rows *r
     return leave(world, err);
 }
 
-static enum outcome again(void *opaque, struct arena *arena, struct relay_row **rows_in, size_t count, struct err *err) {
+static enum outcome again(void *opaque, struct arena *arena, struct relay_row **rows_in, size_t count,
+                          struct err *err) {
     (void)arena, (void)rows_in, (void)count;
     ENTER(world, opaque);
     return leave(world, err);
 }
 
-static enum outcome mirror(void *opaque, struct arena *arena, struct relay_marks *marks, int64_t *floor, struct err *err) {
+static enum outcome mirror(void *opaque, struct arena *arena, struct relay_marks *marks, int64_t *floor,
+                           struct err *err) {
     ENTER(world, opaque);
     marks_copy(arena, marks, world->mirror, world->mirror_count);
     *floor = world->floor;
     return leave(world, err);
 }
 
-static enum outcome find(void *opaque, struct arena *arena, const struct relay_marks *marks, bool *same, struct err *err) {
+static enum outcome find(void *opaque, struct arena *arena, const struct relay_marks *marks, bool *same,
+                         struct err *err) {
     (void)arena;
     ENTER(world, opaque);
     for (size_t i = 0; i < marks->count; i++)
         for (size_t k = 0; k < world->row_count; k++)
-            if (world->rows[k].row.seq == marks->at[i].seq && text_equal(world->rows[k].row.topic, marks->at[i].topic))
+            if (world->rows[k].row.seq == marks->at[i].seq &&
+                text_equal(world->rows[k].row.topic, marks->at[i].topic))
                 same[i] = memcmp(world->rows[k].row.row_id, marks->at[i].row_id, ROW_ID_BYTES) == 0;
     return leave(world, err);
 }
 
-static enum outcome record(void *opaque, struct arena *arena, const struct relay_news *news, struct err *err) {
+static enum outcome record(void *opaque, struct arena *arena, const struct relay_news *news,
+                           struct err *err) {
     (void)arena;
     ENTER(world, opaque);
     for (size_t i = 0; i < news->row_count; i++)
@@ -218,7 +226,8 @@ static struct world_row *stored(struct world *world, const struct relay_row *row
     return NULL;
 }
 
-static enum outcome open_bodies(void *opaque, struct arena *arena, struct relay_row **rows_in, size_t count, struct err *err) {
+static enum outcome open_bodies(void *opaque, struct arena *arena, struct relay_row **rows_in, size_t count,
+                                struct err *err) {
     (void)arena;
     ENTER(world, opaque);
     for (size_t i = 0; i < count; i++) {
@@ -244,7 +253,8 @@ static enum outcome open_producer(void *opaque, struct err *err) {
     return leave(world, err);
 }
 
-static enum outcome positions(void *opaque, struct arena *arena, struct relay_marks *marks, bool *missing, struct err *err) {
+static enum outcome positions(void *opaque, struct arena *arena, struct relay_marks *marks, bool *missing,
+                              struct err *err) {
     ENTER(world, opaque);
     if (!world->forgets_positions)
         marks_copy(arena, marks, world->positions, world->position_count);

@@ -1,4 +1,5 @@
-/* Register, vault and Kafka in memory, behind the relay's tables: for driving its loop through every crash point. */
+/* Register, vault and Kafka in memory, behind the relay's tables: for driving its loop through every crash
+ * point. */
 #ifndef KR_MEMORY_OUTBOX_H
 #define KR_MEMORY_OUTBOX_H
 
@@ -10,9 +11,9 @@
 
 struct world_row {
     struct relay_row row;
-    bool committed;  /* visible */
-    bool keyless;    /* its key is gone */
-    bool too_large;  /* Kafka never takes it */
+    bool committed;       /* visible */
+    bool keyless;         /* its key is gone */
+    bool too_large;       /* Kafka never takes it */
     const char *recorded; /* what became of it, as recorded */
 };
 
@@ -20,7 +21,8 @@ struct world {
     struct world_row rows[WORLD_ROWS];
     size_t row_count;
     int64_t last_value, floor;
-    int late_polls; /* rows that are not committed become so after that many looks at the oldest transaction */
+    int late_polls; /* rows that are not committed become so after that many looks at the oldest transaction
+                     */
     struct relay_mark mirror[WORLD_TOPICS];
     size_t mirror_count;
     bool locked;
@@ -52,7 +54,8 @@ extern const struct publish_ops memory_publish;
 
 /* Adds a committed row of that topic and key. */
 struct world_row *world_add(struct world *world, const char *topic, const char *key);
-/* Every row that can be published is there once, each topic's in order; the others are recorded. NULL, or what is wrong. */
+/* Every row that can be published is there once, each topic's in order; the others are recorded. NULL, or
+ * what is wrong. */
 const char *world_check(const struct world *world);
 
 #endif

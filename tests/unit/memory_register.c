@@ -13,7 +13,8 @@ static bool fails(struct memory_register *memory, enum outcome *outcome, struct 
         return false;
     memory->faulted = true;
     switch (memory->fault) {
-    case FAULT_CRASH_BEFORE: longjmp(memory->crashed, 1);
+    case FAULT_CRASH_BEFORE:
+        longjmp(memory->crashed, 1);
     case FAULT_AWAY:
         memory->connected = false;
         memory->pending = NULL;
@@ -21,10 +22,13 @@ static bool fails(struct memory_register *memory, enum outcome *outcome, struct 
         return true;
     case FAULT_FENCED:
         for (size_t i = 0; i < memory->positions.count; i++)
-            memory->positions.at[i].row.epoch++;
+            memory->positions.at[i].row.epoch += memory->positions.at[i].row.epoch > 0;
         return false;
-    case FAULT_REBALANCE: memory->reassigned = true; return false;
-    default: return false;
+    case FAULT_REBALANCE:
+        memory->reassigned = true;
+        return false;
+    default:
+        return false;
     }
 }
 static bool fails_now(const struct memory_register *memory, enum memory_fault fault) {
@@ -46,16 +50,16 @@ static enum outcome done_locally(struct memory_register *memory) {
         longjmp(memory->crashed, 1);
     return OK;
 }
-#define MAY_FAIL()                                                                                                     \
-    do {                                                                                                               \
-        enum outcome planted;                                                                                          \
-        if (fails(memory, &planted, err))                                                                              \
-            return planted;                                                                                            \
+#define MAY_FAIL()                                                                                           \
+    do {                                                                                                     \
+        enum outcome planted;                                                                                \
+        if (fails(memory, &planted, err))                                                                    \
+            return planted;                                                                                  \
     } while (0)
-#define NEEDS_CONNECTION()                                                                                             \
-    do {                                                                                                               \
-        if (!memory->connected)                                                                                        \
-            return err_set(err, RETRY, 0, "not connected");                                                            \
+#define NEEDS_CONNECTION()                                                                                   \
+    do {                                                                                                     \
+        if (!memory->connected)                                                                              \
+            return err_set(err, RETRY, 0, "not connected");                                                  \
     } while (0)
 
 /* ---- setting up ---- */
@@ -66,7 +70,8 @@ static struct text keep(struct memory_register *memory, struct text text) {
     return copy;
 }
 
-static struct memory_position *position_of(struct memory_register *memory, struct text topic, int32_t partition) {
+static struct memory_position *position_of(struct memory_register *memory, struct text topic,
+                                           int32_t partition) {
     for (size_t i = 0; i < memory->positions.count; i++)
         if (text_is(topic, memory->positions.at[i].topic) && memory->positions.at[i].partition == partition)
             return &memory->positions.at[i];
@@ -107,8 +112,8 @@ struct memory_position *memory_position(struct memory_register *memory, const ch
     return position ? position : add_position(memory, topic);
 }
 
-void memory_register_publish(struct memory_register *memory, const char *topic, const char *key, const char *type,
-                    const char *id, const char *time, const char *data) {
+void memory_register_publish(struct memory_register *memory, const char *topic, const char *key,
+                             const char *type, const char *id, const char *time, const char *data) {
     struct memory_position *position = memory_position(memory, topic);
     struct memory_record *record = ARENA_PUSH(&memory->kept, &memory->records);
     char value[4096];
@@ -167,7 +172,8 @@ static enum outcome memory_poll(void *context, int timeout_ms, struct topic_poll
 }
 
 static enum outcome memory_view(void *context, void *message, struct arena *arena, struct record *record) {
-    static const struct record_header content_type = {TEXT("content-type"), TEXT("application/cloudevents+json")};
+    static const struct record_header content_type = {TEXT("content-type"),
+                                                      TEXT("application/cloudevents+json")};
     const struct memory_record *kept = message;
     (void)context;
     (void)arena;
@@ -187,8 +193,8 @@ static void memory_release_message(void *context, void *message) {
     (void)message;
 }
 
-static enum outcome memory_assigned(void *context, struct arena *arena, struct topic_place **places, size_t *count,
-                                    struct err *err) {
+static enum outcome memory_assigned(void *context, struct arena *arena, struct topic_place **places,
+                                    size_t *count, struct err *err) {
     struct memory_register *memory = context;
     MAY_FAIL();
     *places = ARENA_ARRAY(arena, struct topic_place, memory->positions.count);
@@ -198,7 +204,8 @@ static enum outcome memory_assigned(void *context, struct arena *arena, struct t
     return OK;
 }
 
-static enum outcome memory_assign(void *context, const struct topic_place *places, size_t count, struct err *err) {
+static enum outcome memory_assign(void *context, const struct topic_place *places, size_t count,
+                                  struct err *err) {
     struct memory_register *memory = context;
     MAY_FAIL();
     for (size_t i = 0; i < memory->positions.count; i++)
@@ -208,8 +215,8 @@ static enum outcome memory_assign(void *context, const struct topic_place *place
     return done_locally(memory);
 }
 
-static enum outcome memory_watermarks(void *context, struct text topic, int32_t partition, int64_t *low, int64_t *high,
-                                      struct err *err) {
+static enum outcome memory_watermarks(void *context, struct text topic, int32_t partition, int64_t *low,
+                                      int64_t *high, struct err *err) {
     struct memory_register *memory = context;
     MAY_FAIL();
     *low = 0;
@@ -222,7 +229,8 @@ static void memory_commit_offsets(void *context, const struct topic_place *place
     (void)places;
     (void)count;
 }
-static enum outcome memory_cluster(void *context, struct arena *arena, struct text *cluster_id, struct err *err) {
+static enum outcome memory_cluster(void *context, struct arena *arena, struct text *cluster_id,
+                                   struct err *err) {
     struct memory_register *memory = context;
     MAY_FAIL();
     *cluster_id = arena_text(arena, TEXT("memory"));
@@ -277,8 +285,8 @@ static enum outcome memory_claim(void *context, const struct claim *claim, struc
     return done(memory, err);
 }
 
-static enum outcome memory_park(void *context, struct text topic, int32_t partition, int64_t epoch, struct text reason,
-                                struct err *err) {
+static enum outcome memory_park(void *context, struct text topic, int32_t partition, int64_t epoch,
+                                struct text reason, struct err *err) {
     struct memory_register *memory = context;
     NEEDS_CONNECTION();
     MAY_FAIL();
@@ -291,28 +299,28 @@ static enum outcome memory_park(void *context, struct text topic, int32_t partit
 
 /* ---- the register: rows ---- */
 
-#define FIND(memory, list, condition)                                                                                  \
-    ({                                                                                                                 \
-        __typeof__((memory)->list.at) found = NULL;                                                                    \
-        for (size_t n_ = 0; n_ < (memory)->list.count && !found; n_++) {                                               \
-            __typeof__((memory)->list.at) row = &(memory)->list.at[n_];                                                \
-            if (condition)                                                                                             \
-                found = row;                                                                                           \
-        }                                                                                                              \
-        found;                                                                                                         \
+#define FIND(memory, list, condition)                                                                        \
+    ({                                                                                                       \
+        __typeof__((memory)->list.at) found = NULL;                                                          \
+        for (size_t n_ = 0; n_ < (memory)->list.count && !found; n_++) {                                     \
+            __typeof__((memory)->list.at) row = &(memory)->list.at[n_];                                      \
+            if (condition)                                                                                   \
+                found = row;                                                                                 \
+        }                                                                                                    \
+        found;                                                                                               \
     })
 
-#define READ(list, keys_of, condition)                                                                                 \
-    do {                                                                                                               \
-        rows->list.at = arena_array(arena, sizeof(*rows->list.at), memory->list.count + 1);                            \
-        for (size_t k = 0; k < request->keys_of.count; k++) {                                                          \
-            const struct read_key *key = &request->keys_of.keys[k];                                                    \
-            for (size_t n = 0; n < memory->list.count; n++) {                                                          \
-                const __typeof__(*memory->list.at) *row = &memory->list.at[n];                                         \
-                if (condition)                                                                                         \
-                    rows->list.at[rows->list.count++] = *row;                                                          \
-            }                                                                                                          \
-        }                                                                                                              \
+#define READ(list, keys_of, condition)                                                                       \
+    do {                                                                                                     \
+        rows->list.at = arena_array(arena, sizeof(*rows->list.at), memory->list.count + 1);                  \
+        for (size_t k = 0; k < request->keys_of.count; k++) {                                                \
+            const struct read_key *key = &request->keys_of.keys[k];                                          \
+            for (size_t n = 0; n < memory->list.count; n++) {                                                \
+                const __typeof__(*memory->list.at) *row = &memory->list.at[n];                               \
+                if (condition)                                                                               \
+                    rows->list.at[rows->list.count++] = *row;                                                \
+            }                                                                                                \
+        }                                                                                                    \
     } while (0)
 
 static enum outcome memory_read(void *context, struct arena *arena, const struct read_request *request,
@@ -325,7 +333,8 @@ static enum outcome memory_read(void *context, struct arena *arena, const struct
     READ(parked, refs, text_equal(row->ref, key->owner));
     READ(persons, persons, text_equal(row->person, key->owner));
     READ(orders, orders, text_equal(row->customer_id, key->owner) && text_equal(row->order_id, key->object));
-    READ(shipments, shipments, text_equal(row->customer_id, key->owner) && text_equal(row->shipment_id, key->object));
+    READ(shipments, shipments,
+         text_equal(row->customer_id, key->owner) && text_equal(row->shipment_id, key->object));
     READ(notices, notices, text_equal(row->person, key->owner) && text_equal(row->notice_ref, key->object));
     return done(memory, err);
 }
@@ -344,8 +353,9 @@ static enum outcome memory_lock(void *context, struct arena *arena, const struct
 static bool guards_hold(struct memory_register *memory, const struct write *write) {
     for (size_t i = 0; i < write->persons.count; i++) {
         const struct person *person = write->persons.at[i].at;
-        struct row_person *there = FIND(
-            memory, persons, text_equal(row->person, person->person) && row->generation == person->generation);
+        struct row_person *there =
+            FIND(memory, persons,
+                 text_equal(row->person, person->person) && row->generation == person->generation);
         if ((there ? there->revision : 0) != person->revision)
             return false;
     }
@@ -376,8 +386,8 @@ static enum outcome memory_write(void *context, struct arena *arena, struct writ
     for (size_t i = 0; i < write->advances.count; i++) {
         struct advance *advance = &write->advances.at[i];
         const struct memory_position *position = position_of(memory, advance->topic, advance->partition);
-        advance->lost =
-            position->row.epoch != advance->epoch || position->row.next != advance->next || position->parked[0];
+        advance->lost = position->row.epoch != advance->epoch || position->row.next != advance->next ||
+                        position->parked[0];
         lost |= advance->lost;
     }
     if (lost)
@@ -395,40 +405,43 @@ static enum outcome memory_write(void *context, struct arena *arena, struct writ
 }
 
 static struct row_cell keep_cell(struct memory_register *memory, const struct cell *cell) {
-    return (struct row_cell){cell->until, cell->until == DATE_NONE ? TEXT_ABSENT : keep(memory, cell->sealed)};
+    return (struct row_cell){cell->until,
+                             cell->until == DATE_NONE ? TEXT_ABSENT : keep(memory, cell->sealed)};
 }
 
 /* The stored row, or a new one. */
-#define ROW(list, condition)                                                                                           \
-    ({                                                                                                                 \
-        __typeof__(memory->list.at) there = FIND(memory, list, condition);                                             \
-        if (!there)                                                                                                    \
-            there = ARENA_PUSH(&memory->kept, &memory->list);                                                          \
-        assert(there);                                                                                                 \
-        there;                                                                                                         \
+#define ROW(list, condition)                                                                                 \
+    ({                                                                                                       \
+        __typeof__(memory->list.at) there = FIND(memory, list, condition);                                   \
+        if (!there)                                                                                          \
+            there = ARENA_PUSH(&memory->kept, &memory->list);                                                \
+        assert(there);                                                                                       \
+        there;                                                                                               \
     })
 
 static void apply_aggregates(struct memory_register *memory, const struct write *write) {
     for (size_t i = 0; i < write->persons.count; i++) {
         const struct person *at = write->persons.at[i].at;
-        struct row_person *to = ROW(persons, text_equal(row->person, at->person) && row->generation == at->generation);
+        struct row_person *to =
+            ROW(persons, text_equal(row->person, at->person) && row->generation == at->generation);
         *to = (struct row_person){keep(memory, at->person), at->generation, at->revision + 1,
                                   keep_cell(memory, &at->profile), keep(memory, write->persons.at[i].merge)};
     }
     for (size_t i = 0; i < write->orders.count; i++) {
         const struct order *at = write->orders.at[i].at;
-        struct row_order *to =
-            ROW(orders, text_equal(row->customer_id, at->customer_id) && text_equal(row->order_id, at->order_id));
-        *to = (struct row_order){keep(memory, at->customer_id),    keep(memory, at->order_id),
-                                 keep_cell(memory, &at->claim),    keep_cell(memory, &at->voucher),
-                                 keep_cell(memory, &at->oss),      keep(memory, write->orders.at[i].merge)};
+        struct row_order *to = ROW(orders, text_equal(row->customer_id, at->customer_id) &&
+                                               text_equal(row->order_id, at->order_id));
+        *to = (struct row_order){keep(memory, at->customer_id), keep(memory, at->order_id),
+                                 keep_cell(memory, &at->claim), keep_cell(memory, &at->voucher),
+                                 keep_cell(memory, &at->oss),   keep(memory, write->orders.at[i].merge)};
     }
     for (size_t i = 0; i < write->shipments.count; i++) {
         const struct shipment *at = write->shipments.at[i].at;
-        struct row_shipment *to = ROW(
-            shipments, text_equal(row->customer_id, at->customer_id) && text_equal(row->shipment_id, at->shipment_id));
+        struct row_shipment *to = ROW(shipments, text_equal(row->customer_id, at->customer_id) &&
+                                                     text_equal(row->shipment_id, at->shipment_id));
         *to = (struct row_shipment){keep(memory, at->customer_id), keep(memory, at->shipment_id),
-                                    keep_cell(memory, &at->delivery), keep(memory, write->shipments.at[i].merge)};
+                                    keep_cell(memory, &at->delivery),
+                                    keep(memory, write->shipments.at[i].merge)};
     }
     for (size_t i = 0; i < write->notices.count; i++) {
         const struct notice *at = write->notices.at[i].at;
@@ -442,10 +455,11 @@ static void apply_aggregates(struct memory_register *memory, const struct write 
 static void apply_ref(struct memory_register *memory, const struct ref_entry *at) {
     struct row_ref *to = ROW(refs, text_equal(row->ref, at->ref));
     bool known = at->now == REF_KNOWN;
-    *to = (struct row_ref){keep(memory, at->ref), at->kind == REF_SHIPMENT ? TEXT("shipment") : TEXT("notice"),
-                           known ? keep(memory, at->recipient) : TEXT_ABSENT,
-                           known ? keep(memory, at->customer_id) : TEXT_ABSENT,
-                           known ? keep(memory, at->object_id) : TEXT_ABSENT};
+    *to =
+        (struct row_ref){keep(memory, at->ref), at->kind == REF_SHIPMENT ? TEXT("shipment") : TEXT("notice"),
+                         known ? keep(memory, at->recipient) : TEXT_ABSENT,
+                         known ? keep(memory, at->customer_id) : TEXT_ABSENT,
+                         known ? keep(memory, at->object_id) : TEXT_ABSENT};
 }
 
 static void apply_refs(struct memory_register *memory, const struct write *write) {
@@ -465,7 +479,11 @@ static void apply_refs(struct memory_register *memory, const struct write *write
         const struct event *event = &at->at->event;
         struct row_parked *to = ARENA_PUSH(&memory->kept, &memory->parked);
         *to = (struct row_parked){
-            keep(memory, at->ref), keep(memory, event->topic), event->partition, event->offset, at->at->expires_us,
+            keep(memory, at->ref),
+            keep(memory, event->topic),
+            event->partition,
+            event->offset,
+            at->at->expires_us,
             keep(memory, at->body),
             keep(memory, (struct text){(const char *)at->at->record_hash, sizeof at->at->record_hash})};
     }
@@ -485,7 +503,8 @@ static void apply_outputs(struct memory_register *memory, const struct write *wr
     for (size_t i = 0; i < write->outputs.count; i++) {
         const struct output *output = write->outputs.at[i].at;
         struct text identity = output_line(memory, output, false);
-        if (FIND(memory, outputs, row->size > identity.size && memcmp(row->at, identity.at, identity.size) == 0))
+        if (FIND(memory, outputs,
+                 row->size > identity.size && memcmp(row->at, identity.at, identity.size) == 0))
             continue; /* emitted before */
         struct text *to = ARENA_PUSH(&memory->kept, &memory->outputs);
         *to = output_line(memory, output, true);
@@ -493,9 +512,9 @@ static void apply_outputs(struct memory_register *memory, const struct write *wr
     for (size_t i = 0; i < write->dead_letters.count; i++) {
         const struct output *output = write->dead_letters.at[i]->at;
         char line[256];
-        snprintf(line, sizeof line, "%.*s/%d/%lld %s %s", TEXT_ARGS(output->dead.topic), output->dead.partition,
-                 (long long)output->dead.offset, reason_names[output->dead.refusal.reason],
-                 output->dead.refusal.detail);
+        snprintf(line, sizeof line, "%.*s/%d/%lld %s %s", TEXT_ARGS(output->dead.topic),
+                 output->dead.partition, (long long)output->dead.offset,
+                 reason_names[output->dead.refusal.reason], output->dead.refusal.detail);
         struct text *to = ARENA_PUSH(&memory->kept, &memory->dead_letters);
         *to = keep(memory, text_of(line));
     }
@@ -508,7 +527,8 @@ static enum outcome memory_commit(void *context, struct err *err) {
     const struct write *write = memory->pending;
     assert(write);
     memory->pending = NULL;
-    if (!fails_now(memory, FAULT_FENCED)) /* else whoever claimed was first; the row's lock makes that impossible */
+    if (!fails_now(memory,
+                   FAULT_FENCED)) /* else whoever claimed was first; the row's lock makes that impossible */
         for (size_t i = 0; i < write->advances.count; i++) {
             const struct advance *advance = &write->advances.at[i];
             struct claimed *row = &position_of(memory, advance->topic, advance->partition)->row;

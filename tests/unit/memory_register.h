@@ -1,5 +1,5 @@
-/* A register and topics in memory: the two function tables of consumer/seams.h for tests, with a fault at any call. The
- * rules are the real ones (epochs, guards, one transaction), the storage is lists. */
+/* A register and topics in memory: the two function tables of consumer/seams.h for tests, with a fault at any
+ * call. The rules are the real ones (epochs, guards, one transaction), the storage is lists. */
 #ifndef KR_MEMORY_REGISTER_H
 #define KR_MEMORY_REGISTER_H
 
@@ -63,13 +63,14 @@ struct memory_register {
 
 extern const struct topic_ops memory_topic_ops;       /* `topics` = struct memory_register* */
 extern const struct register_ops memory_register_ops; /* `reg` = the same */
-extern const struct clock_ops memory_clock_ops;       /* `clock` = the same; each look moves on 1 ms, a sleep its time */
+extern const struct clock_ops
+    memory_clock_ops; /* `clock` = the same; each look moves on 1 ms, a sleep its time */
 
 void memory_register_init(struct memory_register *memory);
 void memory_register_release(struct memory_register *memory);
 /* Appends a structured CloudEvent to a topic's partition 0. */
-void memory_register_publish(struct memory_register *memory, const char *topic, const char *key, const char *type,
-                    const char *id, const char *time, const char *data);
+void memory_register_publish(struct memory_register *memory, const char *topic, const char *key,
+                             const char *type, const char *id, const char *time, const char *data);
 struct memory_position *memory_position(struct memory_register *memory, const char *topic);
 /* What a killed process leaves behind: no connection, no assignment. */
 void memory_register_restart(struct memory_register *memory);

@@ -1,5 +1,5 @@
-/* The consumer's loop (consumer/consume.c) over memory: whatever breaks at whichever call of a seam, in the end each
- * event counts once: the dump and the outputs are those of the undisturbed run. */
+/* The consumer's loop (consumer/consume.c) over memory: whatever breaks at whichever call of a seam, in the
+ * end each event counts once: the dump and the outputs are those of the undisturbed run. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -111,8 +111,9 @@ static enum outcome show(void *context, const struct cell *cell, struct text *js
     return OK;
 }
 
-static void open_stored(struct world *world, struct arena *arena, struct cell *cell, const struct row_cell *row,
-                        struct seal_place place, struct text person, int64_t generation, enum category category) {
+static void open_stored(struct world *world, struct arena *arena, struct cell *cell,
+                        const struct row_cell *row, struct seal_place place, struct text person,
+                        int64_t generation, enum category category) {
     struct err err;
     struct seal_key key;
     cell->until = cell->sealed_until = row->until;
@@ -169,8 +170,8 @@ static struct text dump_of(struct world *world, struct arena *arena) {
         struct person *person = state_person(rows, row->person, row->generation);
         assert_int_equal(unpack_person(row->merge, arena, person, &err), OK);
         open_stored(world, arena, &person->profile, &row->profile,
-                    (struct seal_place){"person", "profile", row->person, TEXT_ABSENT, row->generation}, row->person,
-                    row->generation, CATEGORY_PROFILE);
+                    (struct seal_place){"person", "profile", row->person, TEXT_ABSENT, row->generation},
+                    row->person, row->generation, CATEGORY_PROFILE);
         assert_int_equal(dump_person(&dump, person), OK);
         add_line(&lines, &dump, arena);
     }
@@ -202,16 +203,20 @@ static struct text dump_of(struct world *world, struct arena *arena) {
 
 /* ---- the sample: every path that stores something, a parked status and a bad record among them ---- */
 
-#define CONTACT                                                                                                        \
-    "{\"first_name\":\"\u00c5sa\",\"last_name\":\"\u00d6hman\",\"street\":\"Gatan 1\",\"postcode\":\"33700\","         \
-    "\"city\":\"Tammerfors\",\"country\":\"FI\",\"phone\":\"+358401234567\",\"email\":\"kundtj\u00e4nst@jerone.fi\"}"
+#define CONTACT                                                                                              \
+    "{\"first_name\":\"\u00c5sa\",\"last_name\":\"\u00d6hman\",\"street\":\"Gatan "                          \
+    "1\",\"postcode\":\"33700\","                                                                            \
+    "\"city\":\"Tammerfors\",\"country\":\"FI\",\"phone\":\"+358401234567\",\"email\":\"kundtj\u00e4nst@"    \
+    "jerone.fi\"}"
 #define HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 static void publish_status(struct world *world, const char *id, const char *time, const char *status) {
     struct ref ref = ref_shipment(&ref_key, TEXT("matkahuolto"), TEXT("c1"), TEXT("s1"));
     char data[256];
-    snprintf(data, sizeof data, "{\"shipment_ref\":\"%s\",\"parcel\":1,\"status\":\"%s\"}", ref.chars, status);
-    memory_register_publish(&world->memory, "carrier.matkahuolto.v1", ref.chars, "carrier.delivery.status", id, time, data);
+    snprintf(data, sizeof data, "{\"shipment_ref\":\"%s\",\"parcel\":1,\"status\":\"%s\"}", ref.chars,
+             status);
+    memory_register_publish(&world->memory, "carrier.matkahuolto.v1", ref.chars, "carrier.delivery.status",
+                            id, time, data);
 }
 
 static void world_init(struct world *world) {
@@ -220,25 +225,32 @@ static void world_init(struct world *world) {
     memory_register_init(memory);
     memory_vault_init(&world->vault);
     publish_status(world, "t1", "2026-05-12T10:00:00Z", "in_transit");
-    memory_register_publish(memory, "shop.customer.v1", "c1", "shop.customer.registered", "r1", "2026-05-01T10:00:00Z",
-                   "{\"customer_id\":\"c1\",\"kind\":\"account\",\"contact\":" CONTACT
-                   ",\"notice\":{\"id\":\"n1\",\"sha256\":\"" HASH "\",\"language\":\"sv\"}}");
-    memory_register_publish(memory, "shop.order.v1", "c1", "shop.order.placed", "p1", "2026-05-10T10:00:00Z",
-                   "{\"order_id\":\"o1\",\"customer_id\":\"c1\",\"guest\":false,\"currency\":\"EUR\",\"total\":1000,"
-                   "\"lines\":[{\"sku\":\"a\",\"quantity\":1,\"price\":1000}]}");
-    memory_register_publish(memory, "shop.order.v1", "c1", "shop.order.paid", "p2", "2026-05-10T10:01:00Z",
-                   "{\"order_id\":\"o1\",\"customer_id\":\"c1\",\"amount\":1000,\"currency\":\"EUR\"}");
-    memory_register_publish(memory, "shop.shipment.v1", "c1", "shop.shipment.requested", "q1", "2026-05-11T10:00:00Z",
-                   "{\"shipment_id\":\"s1\",\"order_id\":\"o1\",\"customer_id\":\"c1\",\"consignee\":" CONTACT
-                   ",\"direction\":\"outbound\",\"carrier\":\"matkahuolto\",\"service\":\"home\",\"parcels\":1}");
-    memory_register_publish(memory, "shop.customer.v1", "c1", "shop.customer.changed", "r2", "2026-05-02T10:00:00Z",
-                   "{\"customer_id\":\"c1\",\"contact\":{\"phone\":null}}");
-    memory_register_publish(memory, "shop.order.v1", "c1", "shop.order.paid", "bad", "2026-05-10T10:02:00Z", "{\"order_id\":7}");
-    memory_register_publish(memory, "shop.order.v1", "c1", "shop.order.placed", "p3", "2026-05-10T11:00:00Z",
-                   "{\"order_id\":\"o2\",\"customer_id\":\"c1\",\"guest\":false,\"currency\":\"EUR\",\"total\":500,"
-                   "\"lines\":[{\"sku\":\"b\",\"quantity\":1,\"price\":500}]}");
-    memory_register_publish(memory, "shop.shipment.v1", "c1", "shop.shipment.cancelled", "q2", "2026-05-13T10:00:00Z",
-                   "{\"shipment_id\":\"s9\",\"order_id\":\"o2\",\"customer_id\":\"c1\"}");
+    memory_register_publish(memory, "shop.customer.v1", "c1", "shop.customer.registered", "r1",
+                            "2026-05-01T10:00:00Z",
+                            "{\"customer_id\":\"c1\",\"kind\":\"account\",\"contact\":" CONTACT
+                            ",\"notice\":{\"id\":\"n1\",\"sha256\":\"" HASH "\",\"language\":\"sv\"}}");
+    memory_register_publish(
+        memory, "shop.order.v1", "c1", "shop.order.placed", "p1", "2026-05-10T10:00:00Z",
+        "{\"order_id\":\"o1\",\"customer_id\":\"c1\",\"guest\":false,\"currency\":\"EUR\",\"total\":1000,"
+        "\"lines\":[{\"sku\":\"a\",\"quantity\":1,\"price\":1000}]}");
+    memory_register_publish(
+        memory, "shop.order.v1", "c1", "shop.order.paid", "p2", "2026-05-10T10:01:00Z",
+        "{\"order_id\":\"o1\",\"customer_id\":\"c1\",\"amount\":1000,\"currency\":\"EUR\"}");
+    memory_register_publish(
+        memory, "shop.shipment.v1", "c1", "shop.shipment.requested", "q1", "2026-05-11T10:00:00Z",
+        "{\"shipment_id\":\"s1\",\"order_id\":\"o1\",\"customer_id\":\"c1\",\"consignee\":" CONTACT
+        ",\"direction\":\"outbound\",\"carrier\":\"matkahuolto\",\"service\":\"home\",\"parcels\":1}");
+    memory_register_publish(memory, "shop.customer.v1", "c1", "shop.customer.changed", "r2",
+                            "2026-05-02T10:00:00Z", "{\"customer_id\":\"c1\",\"contact\":{\"phone\":null}}");
+    memory_register_publish(memory, "shop.order.v1", "c1", "shop.order.paid", "bad", "2026-05-10T10:02:00Z",
+                            "{\"order_id\":7}");
+    memory_register_publish(
+        memory, "shop.order.v1", "c1", "shop.order.placed", "p3", "2026-05-10T11:00:00Z",
+        "{\"order_id\":\"o2\",\"customer_id\":\"c1\",\"guest\":false,\"currency\":\"EUR\",\"total\":500,"
+        "\"lines\":[{\"sku\":\"b\",\"quantity\":1,\"price\":500}]}");
+    memory_register_publish(memory, "shop.shipment.v1", "c1", "shop.shipment.cancelled", "q2",
+                            "2026-05-13T10:00:00Z",
+                            "{\"shipment_id\":\"s9\",\"order_id\":\"o2\",\"customer_id\":\"c1\"}");
     publish_status(world, "t2", "2026-05-14T10:00:00Z", "delivered");
 }
 static void world_release(struct world *world) {
@@ -258,7 +270,8 @@ static struct result result_of(struct world *world, struct arena *arena) {
                            sorted(arena, memory->dead_letters.at, memory->dead_letters.count), memory->calls};
 }
 
-static void assert_same(struct text is, struct text was, const char *what, enum memory_fault fault, unsigned long at) {
+static void assert_same(struct text is, struct text was, const char *what, enum memory_fault fault,
+                        unsigned long at) {
     if (!text_equal(is, was))
         fail_msg("fault %d at call %lu: other %s:\n%.*sthan\n%.*s", (int)fault, at, what, TEXT_ARGS(is),
                  TEXT_ARGS(was));
@@ -282,7 +295,8 @@ static void any_fault_at_any_call(size_t batch_records) {
             struct result disturbed = result_of(world, &arena);
             assert_same(disturbed.dump, undisturbed.dump, "dump", (enum memory_fault)fault, at);
             assert_same(disturbed.outputs, undisturbed.outputs, "outputs", (enum memory_fault)fault, at);
-            assert_same(disturbed.dead_letters, undisturbed.dead_letters, "dead letters", (enum memory_fault)fault, at);
+            assert_same(disturbed.dead_letters, undisturbed.dead_letters, "dead letters",
+                        (enum memory_fault)fault, at);
             world_release(world);
         }
     arena_release(&arena);
@@ -298,8 +312,8 @@ static void test_any_fault_in_small_batches(void **state) {
     any_fault_at_any_call(2);
 }
 
-/* Given a record that the database refuses among good ones, when the batch is taken in, then it alone becomes a dead
- * letter with its SQLSTATE and the others are stored. */
+/* Given a record that the database refuses among good ones, when the batch is taken in, then it alone becomes
+ * a dead letter with its SQLSTATE and the others are stored. */
 static void test_poison_is_bisected(void **state) {
     struct arena arena;
     struct world *world = calloc(1, sizeof *world);
@@ -318,8 +332,8 @@ static void test_poison_is_bisected(void **state) {
     free(world);
 }
 
-/* Given a parked status whose ref nobody learns, when 30 days have passed, then the calendar makes it a dead letter,
- * once. */
+/* Given a parked status whose ref nobody learns, when 30 days have passed, then the calendar makes it a dead
+ * letter, once. */
 static void test_parked_expires_once(void **state) {
     struct world *world = calloc(1, sizeof *world);
     struct err err;
@@ -339,8 +353,8 @@ static void test_parked_expires_once(void **state) {
     free(world);
 }
 
-/* Given a position whose last record is another one now, when the partition is claimed, then it parks and nothing is
- * taken in; the other partitions go on. */
+/* Given a position whose last record is another one now, when the partition is claimed, then it parks and
+ * nothing is taken in; the other partitions go on. */
 static void test_other_record_parks(void **state) {
     struct world *world = calloc(1, sizeof *world);
     struct err err;
@@ -365,7 +379,8 @@ static void test_other_record_parks(void **state) {
     free(world);
 }
 
-/* Given a person whose key ring is gone, when an event needs a stored cell of theirs, then that partition parks. */
+/* Given a person whose key ring is gone, when an event needs a stored cell of theirs, then that partition
+ * parks. */
 static void test_missing_ring_parks(void **state) {
     struct world *world = calloc(1, sizeof *world);
     struct err err;
@@ -374,8 +389,9 @@ static void test_missing_ring_parks(void **state) {
     run(world, 100);
     stop(world);
     memory_vault_destroy(&world->vault, TEXT("c1"), GENERATION_FIRST);
-    memory_register_publish(&world->memory, "shop.customer.v1", "c1", "shop.customer.changed", "r9", "2026-05-15T10:00:00Z",
-                   "{\"customer_id\":\"c1\",\"contact\":{\"first_name\":\"Eva\"}}");
+    memory_register_publish(&world->memory, "shop.customer.v1", "c1", "shop.customer.changed", "r9",
+                            "2026-05-15T10:00:00Z",
+                            "{\"customer_id\":\"c1\",\"contact\":{\"first_name\":\"Eva\"}}");
     start(world, 100);
     for (int turns = 0; turns < 50; turns++)
         assert_int_equal(consume_turn(&world->consumer, 100, &err), OK);

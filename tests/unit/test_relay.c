@@ -1,4 +1,5 @@
-/* The relay's loop through every crash point, lost reply and refusal, over memory; and the parts that it stands on. */
+/* The relay's loop through every crash point, lost reply and refusal, over memory; and the parts that it
+ * stands on. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,7 +23,8 @@ static void plain_world(struct world *world) {
         world_add(world, i % 3 ? "disclosure.a.v1" : "disclosure.b.v1", i % 2 ? "x" : "y");
 }
 
-/* The same with everything that may be in the way: a late transaction, a lost key, a row too large, a denied topic. */
+/* The same with everything that may be in the way: a late transaction, a lost key, a row too large, a denied
+ * topic. */
 static void hard_world(struct world *world) {
     plain_world(world);
     world->rows[3].committed = false;
