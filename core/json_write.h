@@ -1,5 +1,6 @@
-/* JSON text from calls, compact, UTF-8 as it is. With keys given in sorted order and integers only, what comes out
- * is RFC 8785 canonical: sealed cells and digests rely on that. At most 64 levels deep and 64 MiB long. */
+/* JSON text from calls, compact, UTF-8 as it is. With keys given in sorted order and integers only, what
+ * comes out is RFC 8785 canonical: sealed cells and digests rely on that. At most 64 levels deep and 64 MiB
+ * long. */
 #ifndef KR_JSON_WRITE_H
 #define KR_JSON_WRITE_H
 

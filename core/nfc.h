@@ -5,8 +5,8 @@
 #include "core/arena.h"
 #include "core/text.h"
 
-/* The text in NFC, in the arena; TEXT_ABSENT when memory ran out (or `text` was absent). `text` is valid UTF-8.
- * Callable from any thread. */
+/* The text in NFC, in the arena; TEXT_ABSENT when memory ran out (or `text` was absent). `text` is valid
+ * UTF-8. Callable from any thread. */
 struct text nfc_text(struct arena *arena, struct text text);
 
 #endif

@@ -334,6 +334,72 @@ def test_topic_made_anew():
     sql(f"DELETE FROM position WHERE topic = '{topic}'")
 
 
+def test_gap():
+    """Nasty 10: Kafka's retention passes the position while we are stopped: parked as a gap."""
+    topic = "privacy.request.v1"
+
+    def fill(name):
+        publish(topic, [event("privacy.request.identified", f"{name}{i}", f"{name}{i}",
+                              {"request_id": f"{name}{i}", "identity": "clerk"}) for i in range(9)])
+
+    fill("ga")
+    assert until_caught_up().returncode == 0
+    letters = sql("SELECT count(*) FROM dead_letter")
+    fill("gb")
+    plan = f"{STACK}/log/delete-records.json"
+    with open(plan, "w", encoding="utf-8") as file:
+        json.dump({"version": 1, "partitions": [{"topic": topic, "partition": n, "offset": -1} for n in range(3)]}, file)
+    kafka_tool("org.apache.kafka.tools.DeleteRecordsCommand", "--offset-json-file", plan)
+    with Consumer() as consumer:
+        await_that(lambda: "gap" in positions_of(topic))
+        await_that(lambda: "consumer position accept" in consumer.http("/readyz")[1])
+    assert sql("SELECT count(*) FROM dead_letter") == letters
+    sql(f"DELETE FROM position WHERE topic = '{topic}'")
+
+
+def has_kill_points():
+    return subprocess.run([f"{BUILD}/kundregister-consumer", "--list-kill-points"], capture_output=True, text=True)
+
+
+def test_stopped_in_rebalance():
+    """Nasty 6: stopped inside the rebalance callback, before the claim; others go on, and it claims late."""
+    if has_kill_points().returncode:
+        print("# skipped: this build has no kill points")
+        return
+    short = {"KUNDREGISTER_CONSUMER_SESSION_TIMEOUT_MS": "1500"}
+    with Consumer(environment=dict(short, KUNDREGISTER_STOP_AT="consumer.rebalance")) as zombie:
+        await_that(lambda: open(f"/proc/{zombie.process.pid}/stat").read().rsplit(")", 1)[1].split()[0] == "T",
+                   20, "the stop")
+        with Consumer(instance=1, port=zombie.port - 1, environment=short) as second:
+            publish("shop.customer.v1", [registered(f"x{i}") for i in range(20)])
+            await_sql("SELECT count(*) FROM person WHERE person LIKE 'x%'", 20)
+            zombie.process.send_signal(signal.SIGCONT)
+            publish("shop.order.v1", [placed(f"x{i}", f"xo{i}") for i in range(20)])
+            await_sql("SELECT count(*) FROM customer_order WHERE order_id LIKE 'xo%'", 20, 10)
+            second.ready()
+    assert sql("SELECT sum(revision) FROM person WHERE person LIKE 'x%'") == "40"
+
+
+def test_killed_at_each_label():
+    """kill -9 at every labelled point: in the end each event and each output once."""
+    labels = has_kill_points()
+    if labels.returncode:
+        print("# skipped: this build has no kill points")
+        return
+    for number, label in enumerate(labels.stdout.split()):
+        name = f"l{number}x"
+        publish("shop.order.v1", [placed(f"{name}{i}", f"{name}o{i}") for i in range(5)])
+        publish("shop.shipment.v1", [requested(f"{name}{i}", f"{name}o{i}", f"{name}s{i}") for i in range(5)])
+        killed = until_caught_up({"KUNDREGISTER_KILL_AT": label})
+        assert killed.returncode == -signal.SIGKILL, f"{label}: {killed.returncode}"
+        assert until_caught_up().returncode == 0
+        counts = sql(f"""SELECT (SELECT count(*) FROM customer_order WHERE customer_id LIKE '{name}%' AND known),
+                                (SELECT count(*) FROM shipment WHERE customer_id LIKE '{name}%'),
+                                (SELECT count(*) FROM ledger WHERE subject LIKE '{name}%'),
+                                (SELECT count(*) FROM outbox WHERE person LIKE '{name}%')""")
+        assert counts == "5|5|5|5", f"{label}: {counts}"
+
+
 def test_wrong_cluster():
     """Nasty 17, the consumer's half: positions made with another Kafka are not read on."""
     sql("UPDATE position SET cluster_id = 'another' || cluster_id")

@@ -1,0 +1,217 @@
+/* What happens after a transaction: the one place of the consumer that chooses. */
+#include "consumer/settle.h"
+#include "consumer/dead_letter.h"
+#include "core/log.h"
+#include "core/metrics.h"
+#include <errno.h>
+#include <sodium.h>
+
+#define MISSES_MAX 20
+#define REDONE_MAX 10
+
+/* Releases the records that `gone` names; NULL: all of them. The others keep their order. */
+void settle_drop(struct consumer *consumer, const struct partition *gone) {
+    size_t kept = 0;
+    consumer->record_bytes = 0;
+    for (size_t i = 0; i < consumer->record_count; i++) {
+        struct batch_record *record = &consumer->records[i];
+        if (!gone || record->partition == gone) {
+            consumer->setup.topic_ops->release(consumer->setup.topics, record->message);
+        } else {
+            consumer->record_bytes += record->size_bytes;
+            consumer->records[kept++] = *record;
+        }
+    }
+    consumer->take = consumer->record_count = kept;
+}
+
+/* Gives everything up: what was read is read again after the partitions are claimed again. */
+void settle_abandon(struct consumer *consumer) {
+    settle_drop(consumer, NULL);
+    consumer->setup.reg_ops->rollback(consumer->setup.reg);
+    assignment_all_lost(&consumer->assignment);
+    calendar_lost(&consumer->calendar);
+    consumer->misses = consumer->redone = 0;
+}
+
+/* ---- after a COMMIT ---- */
+
+static void count_work(const struct work *work) {
+    for (size_t i = 0; i < work->count; i++) {
+        const struct item *item = &work->items[i];
+        if (item->from)
+            metrics_add(METRIC_RECORDS, item->from->partition->label, 1);
+        if (item->refusal.reason == REASON_NONE)
+            metrics_add(METRIC_EVENTS, item->event.type, 1);
+        if (item->unknown_fields)
+            metrics_add(METRIC_UNKNOWN_FIELDS, item->event.type, item->unknown_fields);
+    }
+    const struct decision *decision = &work->decision;
+    metrics_add(METRIC_APPLIED, 0, decision->verdicts[VERDICT_APPLIED]);
+    metrics_add(METRIC_FORGOTTEN, 0, decision->verdicts[VERDICT_FORGOTTEN]);
+    metrics_add(METRIC_PARKED, 0, decision->verdicts[VERDICT_PARKED]);
+    metrics_add(METRIC_DUPLICATES_SOURCE_ID, 0, decision->second_facts);
+    metrics_add(METRIC_OUTPUTS_WRITTEN, 0, decision->outputs.count);
+    for (size_t i = 0; i < work->write.dead_letters.count; i++)
+        metrics_add(METRIC_DEAD_LETTERS, work->write.dead_letters.at[i]->at->dead.refusal.reason, 1);
+    metrics_add(METRIC_BATCHES, 0, 1);
+    metrics_set(METRIC_COMMITTED_TIME, work->now_us);
+}
+
+/* Group offsets, for lag tools only. */
+static void publish_offsets(struct consumer *consumer) {
+    const struct write *write = &consumer->work.write;
+    struct topic_place *places = ARENA_ARRAY(&consumer->arena, struct topic_place, write->advances.count + 1);
+    for (size_t i = 0; places && i < write->advances.count; i++)
+        places[i] = (struct topic_place){write->advances.at[i].topic, write->advances.at[i].partition,
+                                         write->advances.at[i].after};
+    if (places)
+        consumer->setup.topic_ops->commit(consumer->setup.topics, places, write->advances.count);
+}
+
+static void committed(struct consumer *consumer) {
+    const struct write *write = &consumer->work.write;
+    consumer->misses = consumer->redone = 0;
+    consumer->away &= ~(unsigned)(CONSUME_REGISTER_AWAY | CONSUME_VAULT_AWAY);
+    if (consumer->in_calendar) {
+        consumer->calendar.position.next = write->advances.at[0].after;
+        consumer->calendar.position.decided_us = consumer->work.now_us;
+        metrics_add(METRIC_CALENDAR_ACTS, 0, consumer->work.count);
+        count_work(&consumer->work);
+        return;
+    }
+    for (size_t i = 0; i < write->advances.count; i++) {
+        const struct advance *advance = &write->advances.at[i];
+        struct partition *partition =
+            assignment_find(&consumer->assignment, advance->topic, advance->partition);
+        partition->next = advance->after;
+        partition->fingerprint = advance->fingerprint;
+        partition->decided_us = advance->decided_us;
+        partition->attempts = 0;
+    }
+    count_work(&consumer->work);
+    publish_offsets(consumer);
+    size_t rest = consumer->record_count - consumer->take;
+    for (size_t i = 0; i < consumer->take; i++)
+        consumer->setup.topic_ops->release(consumer->setup.topics, consumer->records[i].message);
+    memmove(consumer->records, consumer->records + consumer->take, rest * sizeof(*consumer->records));
+    consumer->take = consumer->record_count = rest;
+    if (!rest)
+        consumer->record_bytes = 0;
+}
+
+/* Takes fewer records, down to one; false when it is one already. */
+static bool bisect(struct consumer *consumer) {
+    size_t *count = consumer->in_calendar ? &consumer->calendar.limit : &consumer->take;
+    if (*count <= 1)
+        return false;
+    *count /= 2;
+    metrics_add(METRIC_BISECTED_BATCHES, 0, 1);
+    return true;
+}
+
+/* One record stands alone and still cannot be taken in: it becomes a dead letter, or its partition parks. */
+static enum outcome settle_single(struct consumer *consumer, const char *sqlstate, const char *park_reason,
+                                  struct err *err) {
+    if (consumer->in_calendar) {
+        calendar_lost(&consumer->calendar);
+        return OK;
+    }
+    struct batch_record *record = &consumer->records[0];
+    struct partition *partition = record->partition;
+    bool again = record->refused.reason != REASON_NONE;
+    if (!park_reason && !again) {
+        record->refused = dead_letter_refused(sqlstate);
+        log_write(LOG_WARNING, "record_refused", "The database refuses a record; it becomes a dead letter.",
+                  LOG_TEXT("topic", partition->topic), LOG_INT("partition", partition->partition),
+                  LOG_INT("offset", record->offset), LOG_STRING("sqlstate", sqlstate));
+        return OK;
+    }
+    settle_drop(consumer, partition);
+    enum outcome outcome = assignment_park(&consumer->assignment, partition,
+                                           park_reason ? park_reason : "refused_by_database", err);
+    if (outcome == RETRY)
+        settle_abandon(consumer);
+    return outcome == FATAL ? FATAL : OK;
+}
+
+static enum outcome settle_fenced(struct consumer *consumer, struct err *err) {
+    const struct write *write = &consumer->work.write;
+    if (write->policy_passed)
+        return err_set(err, FATAL, 0,
+                       "another policy is active now than the one this process was started with");
+    metrics_add(METRIC_FENCED, 0, 1);
+    if (consumer->in_calendar) {
+        calendar_lost(&consumer->calendar);
+        return OK;
+    }
+    for (size_t i = 0; i < write->advances.count; i++) {
+        const struct advance *advance = &write->advances.at[i];
+        if (!advance->lost)
+            continue;
+        struct partition *partition =
+            assignment_find(&consumer->assignment, advance->topic, advance->partition);
+        log_write(LOG_WARNING, "partition_fenced",
+                  "Somebody else claimed a partition; its records are dropped.",
+                  LOG_TEXT("topic", advance->topic), LOG_INT("partition", advance->partition));
+        settle_drop(consumer, partition);
+        assignment_lost(&consumer->assignment, partition);
+    }
+    return OK;
+}
+
+/* A short, jittered pause before a batch is done again. */
+static void pause_before_redo(const struct consumer *consumer, unsigned tries) {
+    int64_t most_us = INT64_C(1000) << (tries < 7 ? tries : 7);
+    (void)consumer->setup.clock->sleep_us(consumer->setup.clock_context,
+                                          most_us / 2 + (int64_t)randombytes_uniform((uint32_t)most_us));
+}
+
+static enum outcome settle_retry(struct consumer *consumer, struct err *err) {
+    const struct consume_setup *setup = &consumer->setup;
+    if (consumer->work.load.arena_full || (err->code == ENOMEM && !err->sqlstate[0]))
+        return bisect(consumer) ? OK : settle_single(consumer, "54000", NULL, err);
+    bool is_open = setup->reg_ops->is_open(setup->reg);
+    if (is_open && consumer->work.write.guard_missed && consumer->misses < MISSES_MAX) {
+        metrics_add(METRIC_REDONE_BATCHES, 0, 1);
+        if (consumer->misses++)
+            pause_before_redo(consumer, consumer->misses);
+        return OK;
+    }
+    bool contended = strncmp(err->sqlstate, "40", 2) == 0 || strcmp(err->sqlstate, "55P03") == 0;
+    if (is_open && contended && consumer->redone < REDONE_MAX) {
+        metrics_add(METRIC_REDONE_BATCHES, 0, 1);
+        pause_before_redo(consumer, consumer->redone++);
+        return OK;
+    }
+    struct err vault_err;
+    bool vault_there = !setup->vault_open || setup->vault_open(setup->vault, &vault_err) == OK;
+    consumer->away |= !is_open ? CONSUME_REGISTER_AWAY : !vault_there ? CONSUME_VAULT_AWAY : 0;
+    metrics_add(METRIC_RETRIES, vault_there ? AWAY_REGISTER : AWAY_VAULT, 1);
+    log_write(LOG_WARNING, "batch_given_up",
+              "Something is away or in the way; the partitions are claimed again.", LOG_ERR(err),
+              LOG_BOOL("register_connected", is_open), LOG_BOOL("vault_connected", vault_there));
+    settle_abandon(consumer);
+    return OK;
+}
+
+/* The one place that chooses what happens after a transaction, whatever became of it. */
+enum outcome settle(struct consumer *consumer, enum outcome outcome, struct err *err) {
+    if (outcome == OK) {
+        if (consumer->work.count)
+            committed(consumer);
+        return OK;
+    }
+    consumer->setup.reg_ops->rollback(consumer->setup.reg);
+    const char *park_reason = consumer->work.load.park_reason;
+    switch (outcome) {
+    case POISON:
+        return bisect(consumer) ? OK : settle_single(consumer, err->sqlstate, park_reason, err);
+    case FENCED:
+        return settle_fenced(consumer, err);
+    case RETRY:
+        return settle_retry(consumer, err);
+    default:
+        return FATAL;
+    }
+}
