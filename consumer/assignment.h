@@ -38,6 +38,7 @@ struct partition {
     /* of the transaction in hand */
     bool taken;
     struct fingerprint taken_last;
+    struct text taken_last_value; /* lies in the kept message */
 };
 
 struct assignment {

@@ -167,13 +167,14 @@ static enum outcome arena_full(struct consumer *consumer, struct err *err) {
     return err_set(err, RETRY, 0, "the batch does not fit its memory");
 }
 
+/* The record's hash is taken only where it may be needed: of what is refused, and of what may be parked or
+ * refused by decide because of a ref. The last of each partition gets its own in plan_advances. */
 static enum outcome decode_item(struct consumer *consumer, const struct batch_record *from, struct item *item,
                                 struct err *err) {
     struct record record;
     if (consumer->setup.topic_ops->view(consumer->setup.topics, from->message, &consumer->arena, &record) !=
         OK)
         return arena_full(consumer, err);
-    digest_keyed(consumer->setup.digest_key, record.value, item->record_hash, sizeof item->record_hash);
     item->from = from;
     item->now_us = consumer->work.now_us;
     item->event.topic = from->partition->topic;
@@ -182,15 +183,15 @@ static enum outcome decode_item(struct consumer *consumer, const struct batch_re
     item->event.timestamp_ms = record.timestamp_ms;
     from->partition->taken_last.offset = record.offset;
     from->partition->taken_last.timestamp_ms = record.timestamp_ms;
-    memcpy(from->partition->taken_last.hash, item->record_hash, FINGERPRINT_BYTES);
-    if (from->refused.reason != REASON_NONE) {
-        item->refusal = from->refused;
-        return OK;
-    }
+    from->partition->taken_last_value = record.value;
+    item->refusal = from->refused;
     record.topic = from->partition->topic;
-    if (decode_record(&record, &consumer->decoder, &consumer->arena, &item->event, &item->refusal,
+    if (from->refused.reason == REASON_NONE &&
+        decode_record(&record, &consumer->decoder, &consumer->arena, &item->event, &item->refusal,
                       &item->unknown_fields) != OK)
         return arena_full(consumer, err);
+    if (item->refusal.reason != REASON_NONE || event_infos[item->event.type].key != KEY_CUSTOMER)
+        digest_keyed(consumer->setup.digest_key, record.value, item->record_hash, sizeof item->record_hash);
     return OK;
 }
 
@@ -214,6 +215,8 @@ static enum outcome plan_advances(struct consumer *consumer, struct err *err) {
         if (partition->taken)
             continue;
         partition->taken = true;
+        digest_keyed(consumer->setup.digest_key, partition->taken_last_value, partition->taken_last.hash,
+                     FINGERPRINT_BYTES);
         write->advances.at[write->advances.count++] =
             (struct advance){.topic = partition->topic,
                              .partition = partition->partition,

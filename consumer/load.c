@@ -276,28 +276,43 @@ struct seal_place load_parked_place(struct arena *arena, struct text ref, struct
     return (struct seal_place){"parked", "body", ref, name, -1};
 }
 
-/* A parked event is opened at once: what waits for a ref may be applied with it. */
-static enum outcome place_parked(struct load *load, const struct row_parked *row, struct err *err) {
+/* Parked events are opened at once, all together: what waits for a ref may be applied with it. */
+static enum outcome open_parked(struct load *load, const struct read_rows *rows, struct text *bodies,
+                                struct err *err) {
+    size_t count = rows->parked.count;
+    struct cell *cells = ARENA_ARRAY(load->arena, struct cell, count);
+    struct loaded_cell *known = ARENA_ARRAY(load->arena, struct loaded_cell, count);
+    struct loaded_cell **all = ARENA_ARRAY(load->arena, struct loaded_cell *, count);
+    if (!cells || !known || !all)
+        return full(load, err);
+    for (size_t i = 0; i < count; i++) {
+        const struct row_parked *row = &rows->parked.at[i];
+        cells[i].sealed = row->body;
+        known[i] = (struct loaded_cell){
+            .cell = &cells[i],
+            .category = CATEGORY_LEDGER,
+            .place = load_parked_place(load->arena, row->ref, row->topic, row->partition, row->offset),
+            .ring_person = TEXT(PARKING_PERSON),
+            .ring_generation = GENERATION_FIRST};
+        if (!text_present(known[i].place.object))
+            return full(load, err);
+        all[i] = &known[i];
+    }
+    enum outcome outcome = load_open(load, all, count, err);
+    for (size_t i = 0; outcome == OK && i < count; i++)
+        bodies[i] = cells[i].content;
+    return outcome;
+}
+
+static enum outcome place_parked(struct load *load, const struct row_parked *row, struct text body,
+                                 struct err *err) {
     struct ref_entry *ref = state_ref(load->state, row->ref);
     struct parked *parked = ARENA_NEW(load->arena, struct parked);
     struct parked **listed = ref && parked ? (struct parked **)ARENA_PUSH(load->arena, &ref->parked) : NULL;
     if (!listed)
         return full(load, err);
     *listed = parked;
-    struct cell cell = {.until = 0, .sealed = row->body};
-    struct loaded_cell known = {
-        .cell = &cell,
-        .category = CATEGORY_LEDGER,
-        .place = load_parked_place(load->arena, row->ref, row->topic, row->partition, row->offset),
-        .ring_person = TEXT(PARKING_PERSON),
-        .ring_generation = GENERATION_FIRST};
-    if (!text_present(known.place.object))
-        return full(load, err);
-    struct loaded_cell *cells[] = {&known};
-    enum outcome outcome = load_open(load, cells, 1, err);
-    if (outcome != OK)
-        return outcome;
-    if (unpack_event(cell.content, load->arena, &parked->event, err) != OK)
+    if (unpack_event(body, load->arena, &parked->event, err) != OK)
         return err->kind == FATAL ? damaged(load, "damaged_row", err) : full(load, err);
     parked->expires_us = row->expires_us;
     if (row->record_hash.size == sizeof parked->record_hash)
@@ -318,8 +333,13 @@ static enum outcome place_rows(struct load *load, const struct read_rows *rows, 
     PLACE_ALL(orders, place_order)
     PLACE_ALL(shipments, place_shipment)
     PLACE_ALL(notices, place_notice)
-    PLACE_ALL(parked, place_parked)
-    return OK;
+    if (!rows->parked.count)
+        return OK;
+    struct text *bodies = ARENA_ARRAY(load->arena, struct text, rows->parked.count);
+    enum outcome outcome = bodies ? open_parked(load, rows, bodies, err) : full(load, err);
+    for (size_t i = 0; outcome == OK && i < rows->parked.count; i++)
+        outcome = place_parked(load, &rows->parked.at[i], bodies[i], err);
+    return outcome;
 }
 
 /* ---- opening ---- */
@@ -333,7 +353,8 @@ static enum outcome rings_into_cache(struct load *load, struct loaded_cell *cons
         wants[i] = (struct key_want){.person = cells[i]->ring_person,
                                      .generation = cells[i]->ring_generation,
                                      .category = cells[i]->category};
-    return keyring_load(load->keyring, load->arena, wants, count, load->now_s, err);
+    enum outcome outcome = keyring_load(load->keyring, load->arena, wants, count, load->now_s, err);
+    return outcome == POISON && !err->sqlstate[0] ? damaged(load, "damaged_ring", err) : outcome;
 }
 
 enum outcome load_open(struct load *load, struct loaded_cell *const *cells, size_t count, struct err *err) {
@@ -352,7 +373,6 @@ enum outcome load_open(struct load *load, struct loaded_cell *const *cells, size
             if (again)
                 return damaged(load, "missing_key", err);
             again = true;
-            keyring_forget(load->keyring);
             outcome = rings_into_cache(load, cells, count, err);
             i--;
             continue;

@@ -243,6 +243,9 @@ static int work(const struct options *options, struct start *start, struct err *
         log_write(LOG_ERROR, "refused", "The consumer does not run.", LOG_ERR(err));
     for (unsigned i = 0; i < count && outcome == OK; i++)
         outcome = workers[i].outcome;
+    /* A worker may have met first what refuses this process: it is told from a failure that a start mends. */
+    if (outcome != OK && !start->refused && start_keep(start, err) == FATAL)
+        log_write(LOG_ERROR, "refused", "The consumer does not run.", LOG_ERR(err));
     return outcome == OK ? EX_OK : start->refused ? EX_CONFIG : FAILED;
 }
 

@@ -28,11 +28,17 @@ static enum outcome full(struct sealing *sealing, struct err *err) {
 }
 
 static bool want(struct sealing *sealing, struct text person, int64_t generation, enum category category,
-                 int16_t period, bool transit) {
+                 int16_t period, bool transit, bool kept) {
     struct key_want *wanted = ARENA_PUSH(sealing->arena, &sealing->wants);
     if (wanted)
-        *wanted = (struct key_want){person, generation, category, period, transit};
+        *wanted = (struct key_want){person, generation, category, period, transit, kept};
     return wanted != NULL;
+}
+
+/* Was the profile of this person stored sealed? Then the ring must be there, whatever is sealed now. */
+static bool has_profile(struct sealing *sealing, struct text person, int64_t generation) {
+    const struct person *at = state_find_person(sealing->work->state, person, generation);
+    return at && load_cell(&sealing->work->load, NEED_PERSON, person, TEXT_ABSENT, &at->profile);
 }
 
 /* Does the stored cell lie under another ring than the one it belongs to now? */
@@ -64,8 +70,8 @@ static enum outcome add_cell(struct sealing *sealing, enum need_kind kind, struc
         *listed = loaded;
     }
     struct job *added = ARENA_PUSH(sealing->arena, &sealing->jobs);
-    if (!added ||
-        !want(sealing, job.person, job.generation, job.category, (int16_t)date_quarter(cell->until), false))
+    if (!added || !want(sealing, job.person, job.generation, job.category, (int16_t)date_quarter(cell->until),
+                        false, !moved(loaded, &job) || has_profile(sealing, job.person, job.generation)))
         return full(sealing, err);
     *added = job;
     return OK;
@@ -134,12 +140,13 @@ static enum outcome add_outputs_and_parked(struct sealing *sealing, struct err *
     for (size_t i = 0; i < write->outputs.count; i++) {
         const struct output *output = write->outputs.at[i].at;
         if (text_present(output->person) &&
-            !want(sealing, output->person, output->generation, output->category, 0, true))
+            !want(sealing, output->person, output->generation, output->category, 0, true,
+                  has_profile(sealing, output->person, output->generation)))
             return full(sealing, err);
     }
     for (size_t i = 0; i < write->parked.count; i++)
         if (!want(sealing, TEXT(PARKING_PERSON), GENERATION_FIRST, CATEGORY_LEDGER,
-                  parked_period(sealing, write->parked.at[i].at), false))
+                  parked_period(sealing, write->parked.at[i].at), false, false))
             return full(sealing, err);
     return OK;
 }
@@ -252,6 +259,8 @@ enum outcome seal_batch(const struct seal_batch *how, struct work *work, struct 
     if (outcome == OK && (sealing.wants.count || sealing.lookups.count))
         outcome = keyring_provide(how->keyring, arena, sealing.wants.at, sealing.wants.count,
                                   sealing.lookups.at, sealing.lookups.count, work->load.now_s, err);
+    if (outcome == POISON && !err->sqlstate[0] && !work->load.park_reason)
+        work->load.park_reason = "missing_key";
     KILL_POINT("consumer.after_vault");
     if (outcome == OK)
         outcome = seal_cells(&sealing, err);

@@ -1,5 +1,6 @@
 /* What must hold before a worker starts. */
 #include "consumer/start.h"
+#include "core/schema.h"
 #include "core/stop.h"
 #include "core/vault.h"
 #include "queries.h"
@@ -10,32 +11,6 @@
 
 static enum outcome refuse(struct start *start, enum outcome outcome) {
     start->refused = outcome == FATAL;
-    return outcome;
-}
-
-static int newest(const struct migration *migrations) {
-    int version = 0;
-    for (; migrations->version; migrations++)
-        version = migrations->version;
-    return version;
-}
-
-static enum outcome check_schema(struct db *db, const char *which, int ours, struct err *err) {
-    struct db_result *result = NULL;
-    enum outcome outcome = db_run(db, &query_consumer_schema_version, NULL, &result, err);
-    if (outcome == FATAL && strcmp(err->sqlstate, "42P01") == 0)
-        outcome = err_set(err, FATAL, 0, "the %s has no schema: run `kundregister migrate`", which);
-    int theirs = outcome == OK && !db_is_null(result, 0, 0) ? (int)db_int(result, 0, 0) : 0;
-    db_result_release(result);
-    if (outcome == OK && theirs < ours)
-        return err_set(err, FATAL, 0,
-                       "the %s's schema has version %d, this program needs %d: run `kundregister migrate`",
-                       which, theirs, ours);
-    if (outcome == OK && theirs > ours)
-        return err_set(
-            err, FATAL, 0,
-            "the %s's schema has version %d, newer than this program's %d: install the newer program", which,
-            theirs, ours);
     return outcome;
 }
 
@@ -81,15 +56,17 @@ static enum outcome take_instance(struct start *start, struct arena *arena, int6
 }
 
 static enum outcome check_with(struct start *start, struct db *vault, struct arena *arena, struct err *err) {
-    enum outcome outcome = check_schema(start->reg, "register", newest(register_migrations), err);
+    enum outcome outcome = schema_check(start->reg, "register", register_migrations, err);
     if (outcome == OK)
-        outcome = check_schema(vault, "vault", newest(vault_migrations), err);
+        outcome = schema_check(vault, "vault", vault_migrations, err);
     if (outcome == OK)
         outcome = check_policy(start, arena, err);
     if (outcome == OK)
         outcome = vault_check(vault, start->reg, start->shared->kek, start->shared->vault_id, err);
     if (outcome == OK)
         outcome = take_instance(start, arena, LOCK_PATIENCE_MS, err);
+    if (outcome == OK)
+        outcome = vault_count(vault, start->reg, err);
     return outcome;
 }
 
@@ -113,16 +90,17 @@ enum outcome start_check(struct start *start, struct err *err) {
 
 enum outcome start_keep(struct start *start, struct err *err) {
     struct arena arena;
-    if (start->reg) {
-        if (db_run(start->reg, &query_consumer_alive, NULL, NULL, err) == OK)
-            return OK;
-        start_release(start);
-    }
+    enum outcome outcome = OK;
     arena_init(&arena, 1 << 16);
-    enum outcome outcome =
-        db_open(&start->reg, start->shared->config->register_as.consumer, APPLICATION, err);
+    if (start->reg && db_run(start->reg, &query_consumer_alive, NULL, NULL, err) != OK)
+        start_release(start);
+    if (!start->reg) {
+        outcome = db_open(&start->reg, start->shared->config->register_as.consumer, APPLICATION, err);
+        if (outcome == OK)
+            outcome = take_instance(start, &arena, LOCK_PATIENCE_MS, err);
+    }
     if (outcome == OK)
-        outcome = take_instance(start, &arena, LOCK_PATIENCE_MS, err);
+        outcome = check_policy(start, &arena, err);
     arena_release(&arena);
     if (outcome != OK)
         start_release(start);

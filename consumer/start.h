@@ -16,8 +16,8 @@ struct start {
  * the register's and the key-encryption key its own, nobody runs under our number. Fills shared->vault_id.
  * RETRY: something is away. FATAL with refused: does not help to try again. */
 enum outcome start_check(struct start *start, struct err *err) MUST_CHECK;
-/* Now and then: the lock is still ours, taken again after the register was away. FATAL when another process
- * has it. */
+/* Now and then: the lock is still ours, taken again after the register was away, and our policy still the
+ * active one. FATAL when another process has the lock or another policy is active. */
 enum outcome start_keep(struct start *start, struct err *err) MUST_CHECK;
 void start_release(struct start *start);
 

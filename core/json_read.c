@@ -9,6 +9,8 @@
  * 3. The lowest fault wins. */
 #include "core/json_read.h"
 
+#include <stdalign.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <yajl/yajl_parse.h>
 
@@ -426,9 +428,51 @@ static const yajl_callbacks callbacks = {
 
 /* ---- the whole ---- */
 
+/* yajl's own memory comes from the arena too, which saves it a dozen calls of malloc a document. yajl does
+ * not bear a NULL, so what the arena cannot give comes from the heap. */
+struct lease {
+    alignas(max_align_t) size_t size_bytes;
+    bool heap;
+};
+
+static void *lease_take(void *context, size_t size_bytes) {
+    struct lease *lease =
+        size_bytes <= LEASE_MOST_BYTES ? arena_take(context, sizeof(*lease) + size_bytes) : NULL;
+    bool heap = !lease;
+    if (heap) {
+        lease = malloc(sizeof(*lease) + size_bytes);
+        if (!lease) {
+            return NULL;
+        }
+    }
+    *lease = (struct lease){.size_bytes = size_bytes, .heap = heap};
+    return lease + 1;
+}
+
+static void lease_end(void *context, void *memory) {
+    (void)context;
+    struct lease *lease = memory ? (struct lease *)memory - 1 : NULL;
+    if (lease && lease->heap) {
+        explicit_bzero(memory, lease->size_bytes);
+        free(lease);
+    }
+}
+
+static void *lease_grow(void *context, void *memory, size_t size_bytes) {
+    void *moved = lease_take(context, size_bytes);
+    if (moved && memory) {
+        size_t held_bytes = ((struct lease *)memory - 1)->size_bytes;
+        memcpy(moved, memory, held_bytes < size_bytes ? held_bytes : size_bytes);
+        lease_end(context, memory);
+    }
+    return moved;
+}
+
 /* False when it is no JSON (or memory ran out, which the reader knows). */
 static bool reader_run(struct reader *reader) {
-    yajl_handle handle = yajl_alloc(&callbacks, NULL, reader);
+    yajl_alloc_funcs memory = {
+        .malloc = lease_take, .realloc = lease_grow, .free = lease_end, .ctx = reader->arena};
+    yajl_handle handle = yajl_alloc(&callbacks, &memory, reader);
     if (!handle) {
         reader->no_memory = true;
         return false;

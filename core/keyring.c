@@ -250,7 +250,7 @@ static enum outcome ring_take_in(struct keyring *keyring, const struct ring_row 
          !ring_unwrap(keyring->transit_key, RING_TRANSIT, keyring->vault_id, row, row->transit,
                       &ring->transit))) {
         ring_free(ring);
-        return err_set(err, FATAL, 0,
+        return err_set(err, POISON, 0,
                        "a key ring in the vault does not open: damaged, or another key-encryption key");
     }
     return cache_put(keyring, ring) ? OK : no_memory(err);
@@ -322,6 +322,10 @@ static enum outcome copies_make(struct keyring *keyring, const struct key_want *
         struct ring *ring = cached(keyring, want->person, want->generation);
         if (!ring) {
             return no_memory(err);
+        }
+        if (want->kept && !ring->version) {
+            ring->stale = true;
+            return err_set(err, POISON, 0, "a key ring is missing in the vault");
         }
         struct ring *copy = ring->next;
         if (wanted_key(copy ? copy : ring, want)) {
@@ -405,6 +409,10 @@ enum outcome keyring_provide(struct keyring *keyring, struct arena *arena, const
         enum outcome outcome = load(keyring, arena, wants, count, round == 0, err);
         if (outcome == OK) {
             outcome = copies_make(keyring, wants, count, &pending, err);
+            if (outcome == POISON && round == 0) { /* cached as absent, perhaps made since: ask the vault */
+                copies_settle(keyring, &pending, NULL);
+                continue;
+            }
         }
         if (outcome == OK && !pending.count && !lookup_count) {
             return OK;

@@ -57,15 +57,18 @@ struct key_want {
     enum category category;
     int16_t period;
     bool transit; /* the category's transit key instead */
+    bool kept;    /* something is sealed under this ring already: it must be there */
 };
 
 /* Rings of these persons into the cache (one fetch for the uncached). Persons without a ring are no error.
+ * POISON without an SQLSTATE: a ring does not open.
  * now_s: monotonic seconds, for the cache's age. */
 enum outcome keyring_load(struct keyring *keyring, struct arena *arena, const struct key_want *persons,
                           size_t count, int64_t now_s, struct err *err) MUST_CHECK;
 /* Makes sure that every wanted key exists in the vault, creating rings and adding keys in one vault
  * transaction (retried when another worker was first), together with the lookups. On return each key can be
- * had below. */
+ * had below. POISON without an SQLSTATE: a ring that must be there is not, or does not open; a new one in its
+ * place would hide that the old one's cells are lost. */
 enum outcome keyring_provide(struct keyring *keyring, struct arena *arena, const struct key_want *wants,
                              size_t count, const struct lookup_row *lookups, size_t lookup_count,
                              int64_t now_s, struct err *err) MUST_CHECK;

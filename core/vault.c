@@ -319,6 +319,22 @@ enum outcome vault_check(struct db *vault, struct db *reg, const uint8_t kek[32]
     return outcome;
 }
 
+enum outcome vault_count(struct db *vault, struct db *reg, struct err *err) {
+    struct arena arena;
+    struct db_result *result = NULL;
+    arena_init(&arena, CHECK_ARENA_BYTES);
+    struct db_params *params = db_params_new(&arena, query_vault_counter_follow.params);
+    enum outcome outcome =
+        params ? db_run(vault, &query_vault_counter_raise, NULL, &result, err) : no_memory(err);
+    if (outcome == OK && db_rows(result) == 1) {
+        db_param_int8(params, db_int(result, 0, 0));
+        outcome = db_run(reg, &query_vault_counter_follow, params, NULL, err);
+    }
+    db_result_release(result);
+    arena_release(&arena);
+    return outcome;
+}
+
 /* Whatever is there already stays. */
 static enum outcome setting_add(struct db *db, struct arena *arena, const char *name, const char *value,
                                 struct err *err) {

@@ -17,6 +17,10 @@ enum outcome vault_fetch_transit(struct db *vault, struct arena *arena, struct r
  * ahead of the vault's. FATAL with the way out in err.text. vault_id: 33 bytes, terminated. */
 enum outcome vault_check(struct db *vault, struct db *reg, const uint8_t kek[32], char vault_id[33],
                          struct err *err) MUST_CHECK;
+/* At each start of a consumer, after vault_check: raises the counter, in the vault first, then the register,
+ * so that a vault restored from before this start is known by it. Rings lost since are found one by one,
+ * later. */
+enum outcome vault_count(struct db *vault, struct db *reg, struct err *err) MUST_CHECK;
 /* At migrate: writes id, check value and counter where they are missing, in the vault first, then the
  * register. */
 enum outcome vault_introduce(struct db *vault_owner, struct db *register_owner, const uint8_t kek[32],

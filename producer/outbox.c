@@ -1,7 +1,7 @@
 /* The outbox, its lock, its horizon and the mirror in PostgreSQL. */
 #include "producer/outbox.h"
 
-#include "queries.h"
+#include "core/schema.h"
 #include <stdio.h>
 
 #define ARENA_BYTES ((size_t)64 << 20)
@@ -71,7 +71,10 @@ static enum outcome outbox_alive(void *opaque, struct err *err) {
 static enum outcome outbox_policy(void *opaque, struct err *err) {
     struct outbox *outbox = opaque;
     struct db_result *result = NULL;
-    enum outcome outcome = run(outbox, &query_relay_policy, NULL, &result, err);
+    receive(outbox);
+    enum outcome outcome = schema_check(outbox->db, "register", register_migrations, err);
+    if (outcome == OK)
+        outcome = run(outbox, &query_relay_policy, NULL, &result, err);
     if (outcome == OK && (db_rows(result) == 0 || !text_is(db_text(result, 0, 0), outbox->policy_digest)))
         outcome = err_set(err, FATAL, 0, "%s",
                           db_rows(result) == 0 ? "no policy is active; run `kundregister policy activate`"

@@ -318,9 +318,17 @@ static enum outcome publish_commit(void *opaque, struct err *err) {
     return outcome;
 }
 
+/* Where Kafka let no partition into the transaction, there is none to end for it, and librdkafka 2.0.2 takes
+ * that answer as fatal. Nothing was committed: a new producer ends whatever is left of it, as abort would
+ * have. */
 static enum outcome publish_abort(void *opaque, struct err *err) {
     struct publish *publish = opaque;
-    return renewable(kafka_error(rd_kafka_abort_transaction(publish->producer, ABORT_MS), err), err);
+    enum outcome outcome = kafka_error(rd_kafka_abort_transaction(publish->producer, ABORT_MS), err);
+    if (outcome != FATAL)
+        return outcome;
+    publish_close(publish);
+    metrics_add(METRIC_PRODUCERS_RENEWED, 0, 1);
+    return publish_open(publish, err);
 }
 
 static bool publish_refuses_topic(const struct err *err) {

@@ -23,7 +23,7 @@ struct publish {
     rd_kafka_topic_t *position;
     rd_kafka_resp_err_t refused; /* the first thing that Kafka did not take in this transaction */
     bool refused_position;
-    bool failed; /* the transaction can only be aborted any more; commit will say why */
+    bool failed;        /* the transaction can only be aborted any more; commit will say why */
     struct arena arena; /* one message's headers */
     uint8_t randoms[4096];
     size_t randoms_used;

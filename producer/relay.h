@@ -92,7 +92,7 @@ struct outbox_ops {
     void (*close)(void *outbox);
     /* The connection that holds the lock lives. */
     enum outcome (*alive)(void *outbox, struct err *err);
-    /* FATAL when this program's policy is not the active one. */
+    /* FATAL when this program's policy is not the active one, or the schema another than its own. */
     enum outcome (*policy)(void *outbox, struct err *err);
     enum outcome (*last_value)(void *outbox, int64_t *seq, struct err *err);
     enum outcome (*transaction_id)(void *outbox, int64_t *id, struct err *err);

@@ -1,6 +1,7 @@
 /* Fetches transit keys and opens bodies. */
 #include "producer/unseal.h"
 
+#include "core/schema.h"
 #include "core/seal.h"
 #include <stdlib.h>
 
@@ -31,6 +32,8 @@ static enum outcome unseal_open(void *opaque, struct err *err) {
     enum outcome outcome = db_open(&unseal->vault, unseal->conninfo, "kundregister-producer", err);
     if (outcome == OK)
         outcome = db_open(&reg, unseal->register_conninfo, "kundregister-producer", err);
+    if (outcome == OK)
+        outcome = schema_check(unseal->vault, "vault", vault_migrations, err);
     if (outcome == OK)
         outcome = vault_check(unseal->vault, reg, unseal->kek, unseal->vault_id, err);
     db_close(reg);
