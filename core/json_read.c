@@ -429,7 +429,8 @@ static const yajl_callbacks callbacks = {
 /* ---- the whole ---- */
 
 /* yajl's own memory comes from the arena too, which saves it a dozen calls of malloc a document. yajl does
- * not bear a NULL, so what the arena cannot give comes from the heap. */
+ * not bear a NULL, so what the arena cannot give, or what grows large, comes from the heap. */
+#define LEASE_MOST_BYTES 2048
 struct lease {
     alignas(max_align_t) size_t size_bytes;
     bool heap;
