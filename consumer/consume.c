@@ -459,6 +459,7 @@ static enum outcome take_assignment(struct consumer *consumer, struct err *err) 
     if (outcome == OK) {
         consumer->reassigned = false;
         consumer->assigned_once = true;
+        consumer->check_at_us = 0; /* a topic that is gone shows so first */
     }
     return outcome;
 }

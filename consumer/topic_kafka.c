@@ -13,8 +13,12 @@
 #include "core/kafka.h"
 #include "core/killpoint.h"
 #include "core/log.h"
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define ASK_TIMEOUT_MS 1000
 #define CLOSE_TIMEOUT_MS 5000
@@ -100,13 +104,59 @@ enum outcome topic_kafka_new(struct topic_kafka **made, const struct config *con
     return OK;
 }
 
+/* Destroying waits for librdkafka's threads, and 2.0.2 never ends that wait after a topic was deleted under
+ * it. By then nothing hangs on the client any more: it is given its time, then left to the end of the
+ * process. */
+struct farewell {
+    rd_kafka_t *client;
+    sem_t gone;
+};
+
+static void *destroy_client(void *context) {
+    struct farewell *farewell = context;
+    rd_kafka_destroy(farewell->client);
+    (void)sem_post(&farewell->gone);
+    return NULL;
+}
+
+/* False when it was left. */
+static bool client_end(rd_kafka_t *client) {
+    struct farewell *farewell = malloc(sizeof *farewell);
+    pthread_t thread;
+    struct timespec until;
+    if (!farewell || sem_init(&farewell->gone, 0, 0) != 0) {
+        free(farewell);
+        return false;
+    }
+    farewell->client = client;
+    if (pthread_create(&thread, NULL, destroy_client, farewell) != 0) {
+        free(farewell);
+        return false;
+    }
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += CLOSE_TIMEOUT_MS / 1000;
+    int waited;
+    while ((waited = sem_clockwait(&farewell->gone, CLOCK_MONOTONIC, &until)) != 0 && errno == EINTR) {
+    }
+    if (waited != 0) {
+        (void)pthread_detach(thread);
+        log_write(LOG_WARNING, "client_left", "The Kafka client does not end; the process ends without it.");
+        return false;
+    }
+    (void)pthread_join(thread, NULL);
+    (void)sem_destroy(&farewell->gone);
+    free(farewell);
+    return true;
+}
+
 void topic_kafka_free(struct topic_kafka *topics) {
     if (!topics)
         return;
     topics->closing = true;
     if (topics->client) {
         (void)rd_kafka_consumer_close(topics->client);
-        rd_kafka_destroy(topics->client);
+        if (!client_end(topics->client))
+            return; /* its threads may still look at us */
     }
     rd_kafka_topic_partition_list_destroy(topics->wanted);
     rd_kafka_topic_partition_list_destroy(topics->given);

@@ -39,7 +39,7 @@ const struct setting config_settings[] = {
      "Threads, each with connections and memory of its own."},
     {"consumer", "instance", SETTING_INT, AT(consumer.instance), 0, "0", 0, 999,
      "Number of this process among those on this host; each its own."},
-    {"consumer", "batch.records", SETTING_INT, AT(consumer.batch_records), 0, "2000", 1, 20000,
+    {"consumer", "batch.records", SETTING_INT, AT(consumer.batch_records), 0, "1000", 1, 20000,
      "Most records in one transaction."},
     {"consumer", "batch.bytes", SETTING_INT, AT(consumer.batch_bytes), 0, "8388608", 1048576, 268435456,
      "Most bytes of records in one transaction."},

@@ -302,7 +302,7 @@ struct policy *policy_read(const char *path, policy_complain *complain, void *co
     size_t size = 0;
     int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0 || fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) {
-        (void)err_set(err, FATAL, errno, "the policy file cannot be read: %s",
+        (void)err_set(err, FATAL, errno, "the policy file %s cannot be read: %s", path,
                       file < 0 ? strerrordesc_np(errno) : "not an ordinary file");
         goto out;
     }
@@ -316,7 +316,8 @@ struct policy *policy_read(const char *path, policy_complain *complain, void *co
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0) {
-            (void)err_set(err, FATAL, errno, "the policy file cannot be read: %s", strerrordesc_np(errno));
+            (void)err_set(err, FATAL, errno, "the policy file %s cannot be read: %s", path,
+                          strerrordesc_np(errno));
             goto out;
         }
         if (!got)

@@ -130,6 +130,13 @@ class Cpu:
         return {name: family_cpu_us(pid) - self.before[name] for name, pid in self.pids.items()}
 
 
+def machine_busy_us():
+    """Processor time that anybody spent on this machine."""
+    with open("/proc/stat", encoding="ascii") as file:
+        user, nice, system, _idle, _iowait, irq, softirq = map(int, file.readline().split()[1:8])
+    return (user + nice + system + irq + softirq) * TICK_US
+
+
 def peak_rss_mb(pid):
     with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
         return int(re.search(r"^VmHWM:\s+(\d+) kB", file.read(), re.M)[1]) / 1024

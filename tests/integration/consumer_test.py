@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 import urllib.request
 
 STACK, BUILD = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
@@ -138,9 +139,12 @@ class Consumer:
 
 
 def until_caught_up(environment=None, *arguments):
-    return subprocess.run([f"{BUILD}/kundregister-consumer", "--until-caught-up", *arguments],
+    done = subprocess.run([f"{BUILD}/kundregister-consumer", "--until-caught-up", *arguments],
                           env=dict(os.environ, **ENV, KUNDREGISTER_CONSUMER_HTTP_PORT="0", **(environment or {})),
                           capture_output=True, timeout=60)
+    if done.returncode != 0:
+        print("#", done.stderr.decode(errors="replace").strip().replace("\n", "\n# "), flush=True)
+    return done
 
 
 def deploy(command, *more):
@@ -422,7 +426,8 @@ def main():
             print(f"ok - consumer {name[5:]}", flush=True)
         except Exception as error:  # noqa: the story is told, the next one goes on
             failed += 1
-            print(f"not ok - consumer {name[5:]}: {type(error).__name__}: {error}", flush=True)
+            where = traceback.extract_tb(error.__traceback__)[1]
+            print(f"not ok - consumer {name[5:]}: line {where.lineno}: {type(error).__name__}: {error}", flush=True)
         print(f"# {time.monotonic() - began:.1f} s", flush=True)
     sys.exit(1 if failed else 0)
 
