@@ -177,13 +177,13 @@ def policies(stack):
 
 def main():
     stack, report = Stack(*sys.argv[1:3]), Report()
-    try:
-        report.case("nasty 30: a lost, a damaged and a wrong key-encryption key are refused", keys, stack)
-        report.case("nasty 30: another's vault, an emptied one and one without a schema are refused", foreign_vault, stack)
-        report.case("nasty 30: a vault restored from before the last start is refused", older_vault, stack)
-        report.case("an older, a newer and an absent schema of register or vault are refused", schemas, stack)
-        report.case("a policy that is not active, broken or absent is refused", policies, stack)
-    finally:
+    stories = (("nasty 30: a lost, a damaged and a wrong key-encryption key are refused", keys),
+               ("nasty 30: another's vault, an emptied one and one without a schema are refused", foreign_vault),
+               ("nasty 30: a vault restored from before the last start is refused", older_vault),
+               ("an older, a newer and an absent schema of register or vault are refused", schemas),
+               ("a policy that is not active, broken or absent is refused", policies))
+    for name, story in stories:
+        report.case(name, story, stack)
         stack.stop_all()
     return report.exit_code()
 
