@@ -65,7 +65,7 @@ const struct setting config_settings[] = {
      "Numeric address of /healthz, /readyz and /metrics."},
     {"consumer", "http.port", SETTING_INT, AT(consumer.http_port), 0, "0", -1, 65535,
      "0 = off, -1 = any free port (the log names it)."},
-    {"producer", "batch.outputs", SETTING_INT, AT(producer.batch_outputs), 0, "1000", 1, 10000,
+    {"producer", "batch.outputs", SETTING_INT, AT(producer.batch_outputs), 0, "4000", 1, 10000,
      "Most outputs in one Kafka transaction."},
     {"producer", "batch.bytes", SETTING_INT, AT(producer.batch_bytes), 0, "8388608", 1048576, 268435456,
      "Most bytes of outputs in one Kafka transaction."},

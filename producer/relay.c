@@ -16,7 +16,7 @@
 #define HORIZON_POLL_MOST_US 5000
 #define RECORD_EVERY_US (SECOND_US / 20)
 #define DROP_EVERY_US (60 * SECOND_US)
-#define CHECK_EVERY_US (60 * SECOND_US)
+#define CHECK_EVERY_US (2 * SECOND_US)
 #define FATES_MAX 1024
 
 const char *const relay_kill_points[] = {"relay.after_lock",

@@ -18,7 +18,8 @@ ROLES = ("owner", "consumer", "producer", "operator", "clerk", "auditor")
 
 def registered(person):
     return {"topic": "shop.customer.v1", "type": "shop.customer.registered.v1", "key": person, "time": now(),
-            "data": {"customer_id": person, "kind": "account", "contact": {"first_name": "Aino", "email": person + "@example.fi"},
+            "data": {"customer_id": person, "kind": "account",
+                     "contact": {"first_name": "Aino", "email": person + "@example.fi"},
                      "notice": {"id": "n1", "sha256": "0" * 64, "language": "fi"}}}
 
 
@@ -101,7 +102,8 @@ def copied_vault(stack, name, changes=""):
 
 
 def foreign_vault(stack):
-    with copied_vault(stack, "edge_foreign", "UPDATE setting SET value = repeat('ab', 16) WHERE name = 'vault_id'") as env:
+    renamed = "UPDATE setting SET value = repeat('ab', 16) WHERE name = 'vault_id'"
+    with copied_vault(stack, "edge_foreign", renamed) as env:
         refused(stack, env, ("belongs to vault", "[vault]"))
     with copied_vault(stack, "edge_empty", "TRUNCATE ring, lookup, setting") as env:
         refused(stack, env, ("belongs to vault", "[vault]"))

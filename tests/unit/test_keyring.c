@@ -246,6 +246,23 @@ static void another_kek_opens_nothing(void **state) {
     assert_int_equal(keyring_load(fixture->two, &fixture->arena, &moved, 1, 0, &fixture->err), POISON);
 }
 
+/* What is sealed under a lost ring shall not be hidden by a new one in its place. */
+static void a_lost_ring_is_not_made_anew(void **state) {
+    struct fixture *fixture = *state;
+    struct key_want kept = want(CATEGORY_PROFILE, 200);
+    struct seal_key key;
+    kept.kept = true;
+    assert_int_equal(provide(fixture, fixture->one, &kept, 1, 0), POISON);
+    assert_int_equal(fixture->err.sqlstate[0], 0);
+    assert_null(memory_vault_ring(&fixture->vault, PERSON, 1));
+    /* Cached as absent, made by another worker since: the vault is asked before anything is said to be lost.
+     */
+    struct key_want first = want(CATEGORY_PROFILE, 200);
+    assert_int_equal(provide(fixture, fixture->two, &first, 1, 0), OK);
+    assert_int_equal(provide(fixture, fixture->one, &kept, 1, 0), OK);
+    assert_true(has(fixture->one, CATEGORY_PROFILE, 200, &key));
+}
+
 static void a_destroyed_ring_is_gone_from_caches_in_time(void **state) {
     struct fixture *fixture = *state;
     struct key_want wants[] = {want(CATEGORY_PROFILE, 200)};
@@ -340,6 +357,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(endless_rivalry_ends, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_lost_answer_loses_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_kek_opens_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_lost_ring_is_not_made_anew, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_destroyed_ring_is_gone_from_caches_in_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_cache_keeps_its_bound, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lookups_are_committed_with_the_ring, set_up, tear_down),
