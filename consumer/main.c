@@ -157,11 +157,26 @@ static enum outcome await_start(struct start *start, unsigned workers, struct er
     }
 }
 
-static bool all_caught_up(struct worker *workers, unsigned count) {
-    for (unsigned i = 0; i < count; i++)
-        if (!atomic_load(&workers[i].caught_up))
+/* All that was there is through. What this process does not hold may belong to a member of the group that
+ * died: the group gives it away once the session is over. What is still not ours then, a living process cares
+ * for. */
+static bool all_caught_up(struct worker *workers, unsigned count, int64_t session_timeout_ms,
+                          int64_t *through_since_us) {
+    unsigned assigned = 0, partitions = 0;
+    for (unsigned i = 0; i < count; i++) {
+        if (!atomic_load(&workers[i].caught_up)) {
+            *through_since_us = 0;
             return false;
-    return true;
+        }
+        unsigned seen = atomic_load(&workers[i].partitions);
+        assigned += atomic_load(&workers[i].assigned);
+        partitions = seen > partitions ? seen : partitions;
+    }
+    int64_t now_us = clock_system.monotonic_us(NULL);
+    if (!*through_since_us)
+        *through_since_us = now_us;
+    return (partitions && assigned >= partitions) ||
+           now_us - *through_since_us > 2 * session_timeout_ms * 1000;
 }
 static bool all_ended(struct worker *workers, unsigned count) {
     for (unsigned i = 0; i < count; i++)
@@ -186,7 +201,7 @@ static void reload(const struct options *options) {
 /* What the main thread does while the workers work. */
 static enum outcome watch(const struct options *options, struct start *start, struct worker *workers,
                           unsigned count, struct err *err) {
-    int64_t keep_at_us = 0, watchdog_at_us = 0;
+    int64_t keep_at_us = 0, watchdog_at_us = 0, through_since_us = 0;
     bool told = false;
     while (stop_sleep_ms(WATCH_MS)) {
         int64_t now = clock_system.monotonic_us(NULL);
@@ -206,7 +221,9 @@ static enum outcome watch(const struct options *options, struct start *start, st
             if (start_keep(start, err) == FATAL)
                 return FATAL;
         }
-        if (options->until_caught_up && all_caught_up(workers, count))
+        if (options->until_caught_up &&
+            all_caught_up(workers, count, workers[0].shared->config->consumer.session_timeout_ms,
+                          &through_since_us))
             return OK;
     }
     return OK;

@@ -28,6 +28,7 @@ struct topic_kafka {
     rd_kafka_topic_partition_list_t *wanted; /* topics to read */
     rd_kafka_topic_partition_list_t *given;  /* what the group gave last */
     bool reassigned, closing;
+    unsigned partitions; /* of all wanted topics, when they were looked at last */
 };
 
 static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code,
@@ -301,12 +302,13 @@ static enum outcome kafka_cluster(void *context, struct arena *arena, struct tex
 
 /* ---- missing topics ---- */
 
-static bool topic_there(const struct rd_kafka_metadata *metadata, const char *name) {
+/* 0: there is no such topic. */
+static int topic_partitions(const struct rd_kafka_metadata *metadata, const char *name) {
     for (int i = 0; i < metadata->topic_cnt; i++)
-        if (strcmp(metadata->topics[i].topic, name) == 0)
-            return metadata->topics[i].err == RD_KAFKA_RESP_ERR_NO_ERROR &&
-                   metadata->topics[i].partition_cnt > 0;
-    return false;
+        if (strcmp(metadata->topics[i].topic, name) == 0 &&
+            metadata->topics[i].err == RD_KAFKA_RESP_ERR_NO_ERROR)
+            return metadata->topics[i].partition_cnt;
+    return 0;
 }
 
 static enum outcome kafka_check(void *context, struct err *err) {
@@ -317,12 +319,20 @@ static enum outcome kafka_check(void *context, struct err *err) {
     rd_kafka_resp_err_t code = rd_kafka_metadata(topics->client, 1, NULL, &metadata, ASK_TIMEOUT_MS);
     if (code)
         return err_set(err, RETRY, (int)code, "asking for the topics: %s", rd_kafka_err2name(code));
-    for (int i = 0; i < topics->wanted->cnt && used < sizeof missing; i++)
-        if (!topic_there(metadata, topics->wanted->elems[i].topic))
+    topics->partitions = 0;
+    for (int i = 0; i < topics->wanted->cnt; i++) {
+        int partitions = topic_partitions(metadata, topics->wanted->elems[i].topic);
+        topics->partitions += (unsigned)partitions;
+        if (!partitions && used < sizeof missing)
             used += (size_t)snprintf(missing + used, sizeof missing - used, "%s%s", used ? ", " : "",
                                      topics->wanted->elems[i].topic);
+    }
     rd_kafka_metadata_destroy(metadata);
     return used ? err_set(err, POISON, 0, "%s", missing) : OK;
+}
+
+unsigned topic_kafka_partitions(const struct topic_kafka *topics) {
+    return topics->partitions;
 }
 
 const struct topic_ops topic_kafka_ops = {.poll = kafka_poll,

@@ -9,6 +9,8 @@
 
 struct topic_kafka;
 extern const struct topic_ops topic_kafka_ops;
+/* How many partitions the input topics have together, as last seen; 0 before. */
+unsigned topic_kafka_partitions(const struct topic_kafka *topics);
 
 /* Joins the group: the input topics of core/event.h and one carrier topic a recipient of the policy. member:
  * the stable group.instance.id. */

@@ -133,11 +133,13 @@ static void parts_release(struct parts *parts) {
     db_close(parts->vault.db);
 }
 
-static void show(struct worker *worker, const struct consumer *consumer) {
+static void show(struct worker *worker, const struct consumer *consumer, const struct topic_kafka *topics) {
     char reason[READY_REASON_MAX];
     bool ready = consumer_ready(consumer, reason, sizeof reason);
     ready_set(worker->number, ready, ready ? NULL : reason);
     ready_beat(worker->number);
+    atomic_store(&worker->assigned, (unsigned)consumer->assignment.count);
+    atomic_store(&worker->partitions, topic_kafka_partitions(topics));
     atomic_store(&worker->caught_up, consumer_caught_up(consumer));
 }
 
@@ -147,7 +149,7 @@ static void *worker_run(void *context) {
     enum outcome outcome = parts_init(&parts, worker, &worker->err);
     while (outcome == OK && !stop_requested()) {
         outcome = consume_turn(&parts.consumer, TURN_WAIT_MS, &worker->err);
-        show(worker, &parts.consumer);
+        show(worker, &parts.consumer, parts.topics);
     }
     ready_rest(worker->number);
     if (outcome != OK) {
@@ -167,6 +169,8 @@ enum outcome worker_start(struct worker *worker, const struct worker_shared *sha
     worker->shared = shared;
     worker->number = number;
     atomic_init(&worker->caught_up, false);
+    atomic_init(&worker->assigned, 0);
+    atomic_init(&worker->partitions, 0);
     atomic_init(&worker->ended, false);
     int failed = pthread_create(&worker->thread, NULL, worker_run, worker);
     if (failed)

@@ -26,7 +26,8 @@ struct worker {
     unsigned number; /* also its slot in core/ready.h */
     pthread_t thread;
     bool started;
-    atomic_bool caught_up; /* all that was there when it was assigned is committed */
+    atomic_bool caught_up;            /* all that was there when it was assigned is committed */
+    atomic_uint assigned, partitions; /* held by this worker; of all input topics */
     atomic_bool ended;
     enum outcome outcome; /* after ended: OK, or FATAL with err */
     struct err err;
