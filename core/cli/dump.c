@@ -47,6 +47,10 @@ int command_dump(struct session *session, const struct arguments *arguments) {
                         .line = print_line,
                         .progress = show_progress,
                         .context = &progress};
+    if (open && !argument_given(arguments, "reason")) {
+        fprintf(stderr, "kundregister: --open shows personal data: --reason TEXT is needed with it\n");
+        return EXIT_USAGE;
+    }
     int code = session_open(session, CLUSTER_REGISTER, role, &walk.reg);
     if (code == EXIT_FINE)
         code = session_schema(session, walk.reg, CLUSTER_REGISTER);

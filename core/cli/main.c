@@ -72,7 +72,7 @@ const struct command commands[] = {
              "handed over, published or withheld; then the notices sent to recipients and what they "
              "answered. ID is a\n"
              "customer's or recipient:ID. Audited. Exit code 1 when there is nothing.",
-     .options = {{.name = "reason", .value = "TEXT", .help = "why; it stands in the audit"}}},
+     .options = {{.name = "reason", .value = "TEXT", .help = "why; it stands in the audit", .needed = true}}},
     {.name = "policy check",
      .operands = "[FILE]",
      .most = 1,
@@ -124,7 +124,9 @@ const struct command commands[] = {
              "Audited.",
      .options = {{.name = "open", .help = "the values themselves, not digests; as clerk"},
                  {.name = "notices", .help = "notices to recipients too"},
-                 {.name = "reason", .value = "TEXT", .help = "why; it stands in the audit"}}},
+                 {.name = "reason",
+                  .value = "TEXT",
+                  .help = "why, needed with --open; it stands in the audit"}}},
     {.name = "audit",
      .operands = "",
      .run = command_audit,

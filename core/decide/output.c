@@ -290,8 +290,16 @@ enum outcome decide_dead_letter(struct decision *decision, struct text topic, in
     output->body = json_writer_take(decision->writer, decision->arena);
     if (!text_present(output->subject) || !text_present(output->key) || !text_present(output->body))
         return RETRY;
+    /* The record itself is part of the cause: a topic that was made anew has other records at the same
+     * offsets. */
+    char at[24];
+    int at_size = snprintf(at, sizeof(at), "/%lld/", (long long)timestamp_ms);
+    struct text cause = join(decision->arena, output->cause, (struct text){at, (size_t)at_size},
+                             (struct text){(const char *)record_hash, sizeof(output->dead.record_hash)});
+    if (!text_present(cause))
+        return RETRY;
     output->id = output_id_derive(decision->ref_key, TEXT_ABSENT, output->type, TEXT_ABSENT, GENERATION_FIRST,
-                                  output->key, output->cause, 0);
+                                  output->key, cause, 0);
     decision->verdicts[VERDICT_DEAD_LETTER]++;
     return OK;
 }

@@ -186,7 +186,7 @@ CREATE TABLE dead_letter (
     record_timestamp timestamptz,
     decided timestamptz NOT NULL,
     policy int NOT NULL,
-    PRIMARY KEY (topic, partition, record_offset)
+    PRIMARY KEY (topic, partition, record_offset, record_hash) -- a topic made anew has other records there
 );
 
 -- What waits for the relay (SPEC 5). Numbered after the transaction holds its persons; dropped by partition.
@@ -275,7 +275,8 @@ BEGIN
         FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
         WHERE i.inhparent = 'outbox'::regclass ORDER BY 3
     LOOP
-        EXIT WHEN (child.part + 1) * size > (SELECT last_value FROM outbox_seq);
+        -- The floor never passes the horizon: no transaction still open holds a row at or below it.
+        EXIT WHEN (child.part + 1) * size > (SELECT coalesce(max(seq), 0) FROM outbox_floor) + 1;
         EXECUTE format('SELECT EXISTS (SELECT FROM (SELECT topic, max(seq) AS seq FROM %I r WHERE NOT EXISTS
                             (SELECT FROM publication p WHERE p.seq = r.seq AND p.state <> ''handed_over'') GROUP BY topic) o
                         LEFT JOIN mirror m USING (topic) WHERE m.seq IS NULL OR m.seq < o.seq)', child.relname)

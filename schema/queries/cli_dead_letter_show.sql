@@ -4,3 +4,4 @@
 SELECT d.reason, d.detail, d.record_hash, d.record_timestamp, d.decided, d.policy, p.digest
 FROM dead_letter d LEFT JOIN policy p ON p.policy = d.policy
 WHERE d.topic = :topic AND d.partition = :partition AND d.record_offset = :record_offset
+ORDER BY d.decided DESC

@@ -92,13 +92,13 @@ def customer(stack):
 
 
 def disclosures(stack):
-    code, shown = answer(stack, "disclosures", CUSTOMER)
+    code, shown = answer(stack, "disclosures", CUSTOMER, "--reason", "test")
     rows = shown.get("disclosures", [])
     check("disclosures names the recipient, the fields and the state", code == 0 and len(rows) == 1 and
           rows[0]["recipient_name"] == "Oy Matkahuolto Ab" and
           sorted(rows[0]["fields"]) == ["first_name", "last_name", "phone", "pickup_point"] and
           rows[0]["state"] in ("decided", "handed_over", "published"), shown)
-    code, shown = answer(stack, "disclosures", "recipient:" + GIFTED)
+    code, shown = answer(stack, "disclosures", "recipient:" + GIFTED, "--reason", "test")
     check("... of a consignee too", code == 0 and len(shown.get("disclosures", [])) == 1, shown)
     check("... and is audited", len(audited(stack, CUSTOMER, "disclosures")) == 1)
 
