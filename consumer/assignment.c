@@ -30,6 +30,7 @@ void assignment_init(struct assignment *assignment) {
     assignment->count = 0;
     assignment->last_found = NULL;
     assignment->cluster_id = TEXT_ABSENT;
+    assignment->broker = ANSWER_UNASKED;
     assignment->changed = false;
 }
 
@@ -219,6 +220,7 @@ static enum outcome claim_partition(struct assignment *assignment, struct partit
     int64_t low, high;
     enum outcome outcome = assignment->topic_ops->watermarks(assignment->topics, partition->topic,
                                                              partition->partition, &low, &high, err);
+    assignment->broker = outcome == OK ? ANSWER_GIVEN : ANSWER_NONE;
     if (outcome != OK)
         return outcome;
     outcome = assignment_claim(assignment, partition, low, arena, err);
@@ -268,6 +270,7 @@ static enum outcome learn_cluster(struct assignment *assignment, struct arena *a
     if (text_present(assignment->cluster_id))
         return OK;
     enum outcome outcome = assignment->topic_ops->cluster_id(assignment->topics, arena, &id, err);
+    assignment->broker = outcome == OK ? ANSWER_GIVEN : ANSWER_NONE;
     if (outcome != OK)
         return outcome;
     size_t size =
@@ -280,6 +283,7 @@ static enum outcome learn_cluster(struct assignment *assignment, struct arena *a
 enum outcome assignment_step(struct assignment *assignment, struct arena *arena, struct err *err) {
     int64_t now = now_us(assignment);
     enum outcome outcome = OK;
+    assignment->broker = ANSWER_UNASKED;
     for (size_t i = 0; i < assignment->count && outcome == OK; i++) {
         struct partition *partition = assignment->partitions[i];
         if ((partition->state != PARTITION_PENDING && partition->state != PARTITION_PARKED) ||
@@ -343,6 +347,20 @@ bool assignment_caught_up(const struct assignment *assignment) {
             return false;
     }
     return true;
+}
+
+size_t assignment_tell_parked(const struct assignment *assignment) {
+    size_t parked = 0;
+    for (size_t i = 0; i < assignment->count; i++) {
+        const struct partition *partition = assignment->partitions[i];
+        if (partition->state != PARTITION_PARKED)
+            continue;
+        parked++;
+        log_write(LOG_ERROR, "not_caught_up", "A parked partition was not read to its end.",
+                  LOG_TEXT("topic", partition->topic), LOG_INT("partition", partition->partition),
+                  LOG_STRING("reason", partition->parked), LOG_INT("next", partition->next));
+    }
+    return parked;
 }
 
 int assignment_wait_ms(const struct assignment *assignment, int most) {

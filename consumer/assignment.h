@@ -41,6 +41,9 @@ struct partition {
     struct text taken_last_value; /* lies in the kept message */
 };
 
+/* What a server did when it was asked. */
+enum answer { ANSWER_UNASKED, ANSWER_GIVEN, ANSWER_NONE };
+
 struct assignment {
     /* given */
     const struct topic_ops *topic_ops;
@@ -56,6 +59,7 @@ struct assignment {
     struct partition *last_found;
     struct text cluster_id; /* absent until known */
     char cluster_id_bytes[64];
+    enum answer broker; /* in the last assignment_step */
     bool changed; /* the fetched set differs from what the states say: assign again */
 };
 
@@ -90,6 +94,8 @@ enum outcome assignment_park(struct assignment *assignment, struct partition *pa
 bool assignment_ready(const struct assignment *assignment, char *reason, size_t room);
 /* Everything that was there at the start is committed, or parked. */
 bool assignment_caught_up(const struct assignment *assignment);
+/* Tells the log each parked partition, for nobody will read on; returns how many there are. */
+size_t assignment_tell_parked(const struct assignment *assignment);
 /* Milliseconds until a claim is due; at most `most`. */
 int assignment_wait_ms(const struct assignment *assignment, int most);
 

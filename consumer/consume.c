@@ -73,10 +73,11 @@ static enum outcome take_record(struct consumer *consumer, const struct topic_po
                                 struct err *err) {
     struct partition *partition = assignment_find(&consumer->assignment, polled->topic, polled->partition);
     enum outcome outcome = OK;
-    if (partition && partition->state == PARTITION_VERIFYING) {
-        outcome = verify(consumer, partition, polled, err);
-    } else if (!partition || partition->state != PARTITION_ACTIVE || polled->offset < partition->expected) {
+    bool is_read = partition && (partition->state == PARTITION_VERIFYING || partition->state == PARTITION_ACTIVE);
+    if (!is_read || polled->offset < partition->expected) { /* of a fetch before the last assign */
         metrics_add(METRIC_STALE_RECORDS, 0, 1);
+    } else if (partition->state == PARTITION_VERIFYING) {
+        outcome = verify(consumer, partition, polled, err);
     } else {
         consumer->records[consumer->record_count++] = (struct batch_record){.partition = partition,
                                                                             .offset = polled->offset,
@@ -92,7 +93,7 @@ static enum outcome take_record(struct consumer *consumer, const struct topic_po
 
 static enum outcome take_end(struct consumer *consumer, const struct topic_polled *polled, struct err *err) {
     struct partition *partition = assignment_find(&consumer->assignment, polled->topic, polled->partition);
-    if (!partition)
+    if (!partition || polled->offset < partition->expected)
         return OK;
     if (partition->state == PARTITION_VERIFYING)
         return assignment_park(&consumer->assignment, partition, "fingerprint", err);
@@ -102,7 +103,8 @@ static enum outcome take_end(struct consumer *consumer, const struct topic_polle
 
 static enum outcome take_news(struct consumer *consumer, const struct topic_polled *polled, struct err *err) {
     struct partition *partition;
-    if (polled->news != TOPIC_AWAY && polled->news != TOPIC_NOTHING)
+    /* The others may be the client's own doing. */
+    if (polled->news == TOPIC_RECORD || polled->news == TOPIC_END)
         consumer->away &= ~(unsigned)CONSUME_BROKER_AWAY;
     switch (polled->news) {
     case TOPIC_RECORD:
@@ -414,21 +416,37 @@ static enum outcome transact(struct consumer *consumer, source *decode, struct e
 
 /* ---- the loop ---- */
 
-/* A claim pass or a poll that met something away: noted, waited out by the partitions' own backoff. */
-static enum outcome note_away(struct consumer *consumer, enum outcome outcome, struct err *err) {
-    if (outcome == FATAL)
-        return FATAL;
-    if (outcome == OK) {
-        consumer->away &= ~(unsigned)CONSUME_REGISTER_AWAY;
-        return OK;
-    }
-    bool is_open = consumer->setup.reg_ops->is_open(consumer->setup.reg);
-    consumer->away |= is_open ? CONSUME_BROKER_AWAY : CONSUME_REGISTER_AWAY;
-    metrics_add(METRIC_RETRIES, is_open ? AWAY_BROKER : AWAY_REGISTER, 1);
+/* Waited out by the partitions' own backoff. */
+static enum outcome wait_out(struct consumer *consumer, enum outcome outcome, struct err *err) {
+    if (outcome == OK || outcome == FATAL)
+        return outcome;
+    metrics_add(METRIC_RETRIES, consumer->away & CONSUME_BROKER_AWAY ? AWAY_BROKER : AWAY_REGISTER, 1);
     log_write(LOG_INFO, "waiting", "A partition cannot be claimed yet.", LOG_ERR(err));
-    if (!is_open)
+    if (!consumer->setup.reg_ops->is_open(consumer->setup.reg))
         settle_abandon(consumer);
     return OK;
+}
+
+/* What the register was asked for failed. */
+static enum outcome note_away(struct consumer *consumer, enum outcome outcome, struct err *err) {
+    if (outcome == RETRY && !consumer->setup.reg_ops->is_open(consumer->setup.reg))
+        consumer->away |= CONSUME_REGISTER_AWAY;
+    return wait_out(consumer, outcome, err);
+}
+
+/* After a pass over the partitions. What says nothing about a server leaves its bit as it is: a pass with
+ * every partition in its backoff asks nobody. */
+static enum outcome note_claims(struct consumer *consumer, enum outcome outcome, struct err *err) {
+    enum answer broker = consumer->assignment.broker;
+    if (consumer->setup.reg_ops->is_open(consumer->setup.reg))
+        consumer->away &= ~(unsigned)CONSUME_REGISTER_AWAY;
+    else if (outcome == RETRY && broker != ANSWER_NONE)
+        consumer->away |= CONSUME_REGISTER_AWAY;
+    if (broker == ANSWER_GIVEN)
+        consumer->away &= ~(unsigned)CONSUME_BROKER_AWAY;
+    else if (broker == ANSWER_NONE)
+        consumer->away |= CONSUME_BROKER_AWAY;
+    return wait_out(consumer, outcome, err);
 }
 
 static enum outcome check_topics(struct consumer *consumer) {
@@ -481,7 +499,7 @@ static enum outcome claim_due(struct consumer *consumer, struct err *err) {
         consumer->away &= ~(unsigned)CONSUME_VAULT_AWAY;
     }
     arena_reset(&consumer->arena);
-    return note_away(consumer, assignment_step(&consumer->assignment, &consumer->arena, err), err);
+    return note_claims(consumer, assignment_step(&consumer->assignment, &consumer->arena, err), err);
 }
 
 static enum outcome calendar_turn(struct consumer *consumer, struct err *err) {

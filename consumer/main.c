@@ -37,12 +37,14 @@ static const char help[] =
     "\n"
     "  --config FILE      the configuration (default: $KUNDREGISTER_CONFIG)\n"
     "  --instance N       this process's number among those on this host (default: consumer.instance, 0)\n"
-    "  --until-caught-up  end once everything that was in the topics at the start is through\n"
+    "  --until-caught-up  end once everything that was in the topics at the start is through; with exit code "
+    "1\n"
+    "                     when a partition is parked, which the log then names with the reason\n"
     "  --help             this text\n"
     "\n"
     "SIGTERM ends it after the batches in hand, within consumer.drain.seconds. SIGHUP reads log.level "
     "again.\n"
-    "Exit codes: 0 ended as asked; 1 a worker cannot go on (start it again); 2 wrong usage; 75 the drain "
+    "Exit codes: 0 ended as asked; 1 a worker cannot go on (start it again), or not all is caught up; 2 wrong usage; 75 the drain "
     "time\n"
     "was over; 78 configuration, schema, policy, vault or instance is not as it must be (see the log).\n";
 
@@ -200,7 +202,7 @@ static void reload(const struct options *options) {
 
 /* What the main thread does while the workers work. */
 static enum outcome watch(const struct options *options, struct start *start, struct worker *workers,
-                          unsigned count, struct err *err) {
+                          unsigned count, bool *caught_up, struct err *err) {
     int64_t keep_at_us = 0, watchdog_at_us = 0, through_since_us = 0;
     bool told = false;
     while (stop_sleep_ms(WATCH_MS)) {
@@ -223,8 +225,10 @@ static enum outcome watch(const struct options *options, struct start *start, st
         }
         if (options->until_caught_up &&
             all_caught_up(workers, count, workers[0].shared->config->consumer.session_timeout_ms,
-                          &through_since_us))
+                          &through_since_us)) {
+            *caught_up = true;
             return OK;
+        }
     }
     return OK;
 }
@@ -248,22 +252,26 @@ static void drain(struct worker *workers, unsigned count) {
 static int work(const struct options *options, struct start *start, struct err *err) {
     static struct worker workers[WORKERS_MAX];
     unsigned count = (unsigned)start->shared->config->consumer.workers;
+    bool caught_up = false;
+    size_t parked = 0;
     enum outcome outcome = await_start(start, count, err);
     if (outcome == RETRY)
         return EX_OK; /* asked to end while it waited */
     for (unsigned i = 0; i < count && outcome == OK; i++)
         outcome = worker_start(&workers[i], start->shared, i, err);
     if (outcome == OK)
-        outcome = watch(options, start, workers, count, err);
+        outcome = watch(options, start, workers, count, &caught_up, err);
     drain(workers, count);
     if (outcome != OK)
         log_write(LOG_ERROR, "refused", "The consumer does not run.", LOG_ERR(err));
     for (unsigned i = 0; i < count && outcome == OK; i++)
         outcome = workers[i].outcome;
+    for (unsigned i = 0; i < count && caught_up; i++)
+        parked += workers[i].parked;
     /* A worker may have met first what refuses this process: it is told from a failure that a start mends. */
     if (outcome != OK && !start->refused && start_keep(start, err) == FATAL)
         log_write(LOG_ERROR, "refused", "The consumer does not run.", LOG_ERR(err));
-    return outcome == OK ? EX_OK : start->refused ? EX_CONFIG : FAILED;
+    return start->refused ? EX_CONFIG : outcome != OK || parked ? FAILED : EX_OK;
 }
 
 int main(int argc, char **argv) {
@@ -294,11 +302,12 @@ int main(int argc, char **argv) {
         outcome = seal_start(&err);
     if (outcome == OK)
         outcome = read_shared(&shared, &config, &policy, &err);
+    shared.until_caught_up = options.until_caught_up;
     if (outcome == OK) {
         ready_init((unsigned)config.consumer.workers);
         if (config.consumer.http_port)
             http =
-                http_new(config.consumer.http_address, (int)config.consumer.http_port, SILENCE_MAX_MS, &err);
+                http_serve(config.consumer.http_address, (int)config.consumer.http_port, SILENCE_MAX_MS, &err);
         if (config.consumer.http_port && !http)
             outcome = FATAL;
     }

@@ -34,7 +34,7 @@ struct topic_polled {
 };
 
 struct topic_ops {
-    /* One piece of news, waiting at most timeout_ms. FATAL when the client is beyond help. */
+    /* One piece of news, waiting at most timeout_ms. RETRY when the client is beyond help: its maker sees to it. */
     enum outcome (*poll)(void *topics, int timeout_ms, struct topic_polled *polled, struct err *err);
     /* A kept message as a record; texts point into the message and the arena. */
     enum outcome (*view)(void *topics, void *message, struct arena *arena, struct record *record);

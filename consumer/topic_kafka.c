@@ -141,7 +141,7 @@ static bool client_end(rd_kafka_t *client) {
     }
     if (waited != 0) {
         (void)pthread_detach(thread);
-        log_write(LOG_WARNING, "client_left", "The Kafka client does not end; the process ends without it.");
+        log_write(LOG_WARNING, "client_left", "The Kafka client does not end; it is left behind.");
         return false;
     }
     (void)pthread_join(thread, NULL);
@@ -164,6 +164,16 @@ void topic_kafka_free(struct topic_kafka *topics) {
     free(topics);
 }
 
+/* A fatal error says what the group's coordinator made of a member: after an outage it may take ours for its
+ * own double, although the instance's lock in the register lets none run. */
+bool topic_kafka_lost(const struct topic_kafka *topics, struct err *err) {
+    char reason[160];
+    rd_kafka_resp_err_t code = rd_kafka_fatal_error(topics->client, reason, sizeof reason);
+    if (code)
+        (void)err_set(err, RETRY, (int)code, "Kafka: %s", rd_kafka_err2name(code));
+    return code != RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
 /* ---- polling ---- */
 
 static void take_message(rd_kafka_message_t *message, struct topic_polled *polled, enum topic_news news) {
@@ -177,7 +187,6 @@ static void take_message(rd_kafka_message_t *message, struct topic_polled *polle
 /* An event that is no record. Its topic's name lives as long as the client knows the topic. */
 static enum outcome take_event(struct topic_kafka *topics, rd_kafka_message_t *message,
                                struct topic_polled *polled, struct err *err) {
-    char reason[160];
     switch (message->err) {
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
         take_message(message, polled, TOPIC_END);
@@ -192,10 +201,9 @@ static enum outcome take_event(struct topic_kafka *topics, rd_kafka_message_t *m
     case RD_KAFKA_RESP_ERR__RESOLVE:
         polled->news = TOPIC_AWAY;
         return OK;
-    case RD_KAFKA_RESP_ERR__FATAL: {
-        rd_kafka_resp_err_t code = rd_kafka_fatal_error(topics->client, reason, sizeof reason);
-        return err_set(err, FATAL, (int)code, "Kafka: %s", rd_kafka_err2name(code));
-    }
+    case RD_KAFKA_RESP_ERR__FATAL:
+        (void)topic_kafka_lost(topics, err);
+        return RETRY;
     default: /* missing topics and the like: shown by check */
         log_write(LOG_DEBUG, "kafka_event", "The client reports.",
                   LOG_STRING("code", rd_kafka_err2name(message->err)));
@@ -269,7 +277,7 @@ static enum outcome kafka_assign(void *context, const struct topic_place *places
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return OK;
     if (code == RD_KAFKA_RESP_ERR__FATAL)
-        return err_set(err, FATAL, (int)code, "Kafka: the client ended");
+        return err_set(err, RETRY, (int)code, "Kafka: the client ended");
     return err_set(err, RETRY, (int)code, "assigning: %s", rd_kafka_err2name(code));
 }
 

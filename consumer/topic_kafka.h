@@ -16,6 +16,9 @@ unsigned topic_kafka_partitions(const struct topic_kafka *topics);
  * the stable group.instance.id. */
 enum outcome topic_kafka_new(struct topic_kafka **topics, const struct config *config,
                              const struct policy *policy, const char *member, struct err *err) MUST_CHECK;
+/* The client has met a fatal error, as librdkafka calls it, and does nothing any more: it is to be freed and
+ * another made; err says why. */
+bool topic_kafka_lost(const struct topic_kafka *topics, struct err *err);
 /* Every kept message must have been released. Does not leave the group: a static member comes back. */
 void topic_kafka_free(struct topic_kafka *topics);
 

@@ -14,6 +14,8 @@
 #define TURN_WAIT_MS 100
 #define RECONNECT_FIRST_US 50000
 #define RECONNECT_MOST_US 2000000
+#define ANEW_FIRST_US 500000
+#define ANEW_MOST_US 30000000
 
 /* ---- the vault, connected again when its connection broke ---- */
 
@@ -143,14 +145,35 @@ static void show(struct worker *worker, const struct consumer *consumer, const s
     atomic_store(&worker->caught_up, consumer_caught_up(consumer));
 }
 
+/* The client is beyond help, the process is not: everything is let go and made anew after a pause. */
+static enum outcome begin_anew(struct worker *worker, struct parts *parts, int64_t *pause_us) {
+    *pause_us = parts->consumer.assigned_once  ? ANEW_FIRST_US
+                : *pause_us * 2 < ANEW_MOST_US ? *pause_us * 2
+                                               : ANEW_MOST_US;
+    log_write(LOG_WARNING, "client_lost", "The Kafka client met a fatal error; another is made after a pause.",
+              LOG_INT("worker", worker->number), LOG_INT("pause_ms", *pause_us / 1000), LOG_ERR(&worker->err));
+    metrics_add(METRIC_RETRIES, AWAY_BROKER, 1);
+    atomic_store(&worker->caught_up, false);
+    ready_set(worker->number, false, "broker_away: Kafka refuses the client; another one is made");
+    ready_rest(worker->number);
+    parts_release(parts);
+    *parts = (struct parts){0};
+    return clock_system.sleep_us(NULL, *pause_us) ? parts_init(parts, worker, &worker->err) : OK;
+}
+
 static void *worker_run(void *context) {
     struct worker *worker = context;
     static _Thread_local struct parts parts;
+    int64_t pause_us = ANEW_FIRST_US / 2;
     enum outcome outcome = parts_init(&parts, worker, &worker->err);
     while (outcome == OK && !stop_requested()) {
         outcome = consume_turn(&parts.consumer, TURN_WAIT_MS, &worker->err);
         show(worker, &parts.consumer, parts.topics);
+        if (outcome == OK && topic_kafka_lost(parts.topics, &worker->err))
+            outcome = begin_anew(worker, &parts, &pause_us);
     }
+    if (worker->shared->until_caught_up && parts.has_consumer)
+        worker->parked = assignment_tell_parked(&parts.consumer.assignment);
     ready_rest(worker->number);
     if (outcome != OK) {
         log_write(LOG_ERROR, "worker_ended", "A worker cannot go on; the process ends.",

@@ -1,6 +1,7 @@
 /* The daemons' small HTTP server: a table of three pages. */
 #include "core/http.h"
 
+#include "core/log.h"
 #include "core/metrics.h"
 #include "core/ready.h"
 #include <arpa/inet.h>
@@ -154,6 +155,20 @@ struct http *http_new(const char *address, int port, int64_t silence_max_ms, str
     }
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_BIND_PORT);
     http->port = info ? info->port : port;
+    return http;
+}
+
+struct http *http_serve(const char *address, int port, int64_t silence_max_ms, struct err *err) {
+    struct http *http = http_new(address, port, silence_max_ms, err);
+    if (!http && err->code == EADDRINUSE && port != HTTP_ANY_PORT) {
+        http = http_new(address, HTTP_ANY_PORT, silence_max_ms, err);
+        if (http)
+            log_write(LOG_WARNING, "http_port_taken",
+                      "The configured port is another process's; a free one is taken.",
+                      LOG_INT("configured", port), LOG_INT("port", http_port(http)));
+    }
+    if (http)
+        log_write(LOG_INFO, "http", "Health and metrics are served.", LOG_INT("port", http_port(http)));
     return http;
 }
 

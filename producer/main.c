@@ -257,12 +257,11 @@ static int run(const struct config *config, const struct options *options) {
     notify_init();
     stop_set_drain(config->producer.drain_seconds * 1000);
     if (config->producer.http_port) {
-        http = http_new(config->producer.http_address, (int)config->producer.http_port, SILENCE_MAX_MS, &err);
+        http = http_serve(config->producer.http_address, (int)config->producer.http_port, SILENCE_MAX_MS, &err);
         if (!http) {
             policy_free(policy);
             return failed(&err, EX_CONFIG);
         }
-        log_write(LOG_INFO, "http", "Health and metrics are served.", LOG_INT("port", http_port(http)));
     }
     int code = relay(config, options, policy->digest);
     http_free(http);

@@ -67,6 +67,7 @@ def dropped_partitions(stack):
     stack.publish_all()
     after = stack.last_seq()
     stack.sql("SELECT setval('outbox_seq', (last_value / 1048576 + 1) * 1048576 + 5) FROM outbox_seq; SELECT outbox_extend()")
+    stack.add_rows(1)  # the relay's floor passes the border with it
     relay = stack.relay()
     relay.await_log("outbox_dropped")
     relay.kill(15)
@@ -77,5 +78,33 @@ def dropped_partitions(stack):
     stack.expect_whole(after)
 
 
+def open_row_keeps_its_partition(stack):
+    """a row that its writer has not committed yet is not dropped with its partition, and goes out in the end"""
+    stack.add_rows(3)
+    stack.publish_all()
+    stack.sql("SELECT setval('outbox_seq', (last_value / 1048576 + 1) * 1048576 - 20) FROM outbox_seq; SELECT outbox_extend()")
+    with subprocess.Popen(stack.psql_command("-f", "-"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        writer.stdin.write(f"""BEGIN; SELECT pg_current_xact_id();
+            INSERT INTO outbox VALUES (nextval('outbox_seq'), uuid_send(gen_random_uuid()), '{TOPICS[0]}', 'key-0', 'register.test',
+                gen_random_uuid(), now(), '', -1, 1, '{{}}') RETURNING seq;\n""")
+        writer.stdin.flush()
+        writer.stdout.readline()
+        open_seq = int(writer.stdout.readline())
+        stack.sql("SELECT setval('outbox_seq', last_value + 40) FROM outbox_seq")
+        stack.add_rows(3)  # beyond the border
+        relay = stack.relay()
+        relay.await_log("relay_started")
+        with subprocess.Popen(stack.psql_command("-c", "SELECT pg_sleep(0), outbox_drop_published()"), stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL) as drop:  # may wait for the writer, and must not go through then
+            until(lambda: drop.poll() is not None or stack.sql(
+                """SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%outbox_drop%' AND wait_event_type = 'Lock'""") != "0",
+                5, "the drop to wait or end")
+            writer.stdin.write("COMMIT;\n")
+            writer.stdin.close()
+            assert writer.wait() == 0
+    assert stack.sql(f"SELECT count(*) FROM outbox WHERE seq = {open_seq}") == "1", "the row went with its partition"
+    until(lambda: stack.judge(open_seq - 1) is None, 15, "the open row and those behind it")
+
+
 if __name__ == "__main__":
-    main([too_large_row, sealed_rows, denied_topic, dropped_partitions])
+    main([too_large_row, sealed_rows, denied_topic, dropped_partitions, open_row_keeps_its_partition])

@@ -11,6 +11,7 @@
 #include "core/ready.h"
 #include "core/stop.h"
 #include <arpa/inet.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,6 +128,12 @@ static void an_unusable_address_is_said(void **state) {
     assert_int_equal(err.kind, FATAL);
     assert_null(http_new("127.0.0.1", http_port(server), 1000, &err)); /* taken */
     assert_non_null(strstr(err.text, "Address already in use"));
+    assert_int_equal(err.code, EADDRINUSE);
+    struct http *second = http_serve("127.0.0.1", http_port(server), 1000, &err); /* a daemon goes elsewhere */
+    assert_non_null(second);
+    assert_int_not_equal(http_port(second), http_port(server));
+    http_free(second);
+    assert_null(http_serve("192.0.2.1", HTTP_ANY_PORT, 1000, &err));
     struct http *v6 = http_new("::1", HTTP_ANY_PORT, 1000, &err);
     http_free(v6); /* may be NULL where the machine has no IPv6 */
 }
