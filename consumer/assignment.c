@@ -289,9 +289,9 @@ enum outcome assignment_step(struct assignment *assignment, struct arena *arena,
         if ((partition->state != PARTITION_PENDING && partition->state != PARTITION_PARKED) ||
             partition->retry_at_us > now)
             continue;
-        outcome = learn_cluster(assignment, arena, err);
+        outcome = assignment->reg_ops->open(assignment->reg, err);
         if (outcome == OK)
-            outcome = assignment->reg_ops->open(assignment->reg, err);
+            outcome = learn_cluster(assignment, arena, err);
         if (outcome == OK)
             outcome = claim_partition(assignment, partition, arena, err);
         if (outcome != OK)

@@ -60,7 +60,7 @@ struct assignment {
     struct text cluster_id; /* absent until known */
     char cluster_id_bytes[64];
     enum answer broker; /* in the last assignment_step */
-    bool changed; /* the fetched set differs from what the states say: assign again */
+    bool changed;       /* the fetched set differs from what the states say: assign again */
 };
 
 void assignment_init(struct assignment *assignment);

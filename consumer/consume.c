@@ -73,7 +73,8 @@ static enum outcome take_record(struct consumer *consumer, const struct topic_po
                                 struct err *err) {
     struct partition *partition = assignment_find(&consumer->assignment, polled->topic, polled->partition);
     enum outcome outcome = OK;
-    bool is_read = partition && (partition->state == PARTITION_VERIFYING || partition->state == PARTITION_ACTIVE);
+    bool is_read =
+        partition && (partition->state == PARTITION_VERIFYING || partition->state == PARTITION_ACTIVE);
     if (!is_read || polled->offset < partition->expected) { /* of a fetch before the last assign */
         metrics_add(METRIC_STALE_RECORDS, 0, 1);
     } else if (partition->state == PARTITION_VERIFYING) {
@@ -250,7 +251,7 @@ static enum outcome calendar_batch(struct consumer *consumer, struct err *err) {
     struct work *work = &consumer->work;
     struct partition *position = &consumer->calendar.position;
     enum outcome outcome = calendar_take(&consumer->calendar, consumer->setup.reg_ops, consumer->setup.reg,
-                                         work->now_us, work, &consumer->arena, err);
+                                         monotonic_us(consumer), work, err);
     if (outcome != OK)
         return outcome;
     work->write.advances.at = ARENA_NEW(&consumer->arena, struct advance);
@@ -440,7 +441,7 @@ static enum outcome note_claims(struct consumer *consumer, enum outcome outcome,
     enum answer broker = consumer->assignment.broker;
     if (consumer->setup.reg_ops->is_open(consumer->setup.reg))
         consumer->away &= ~(unsigned)CONSUME_REGISTER_AWAY;
-    else if (outcome == RETRY && broker != ANSWER_NONE)
+    else if (outcome == RETRY)
         consumer->away |= CONSUME_REGISTER_AWAY;
     if (broker == ANSWER_GIVEN)
         consumer->away &= ~(unsigned)CONSUME_BROKER_AWAY;
@@ -502,6 +503,7 @@ static enum outcome claim_due(struct consumer *consumer, struct err *err) {
     return note_claims(consumer, assignment_step(&consumer->assignment, &consumer->arena, err), err);
 }
 
+/* One portion of each kind of act; the rest has its turn after the next records. */
 static enum outcome calendar_turn(struct consumer *consumer, struct err *err) {
     bool due;
     arena_reset(&consumer->arena);
@@ -510,9 +512,9 @@ static enum outcome calendar_turn(struct consumer *consumer, struct err *err) {
     if (outcome != OK)
         return note_away(consumer, outcome, err);
     consumer->in_calendar = true;
-    while (due && outcome == OK && consumer->calendar.mine) {
+    for (int kind = 0; due && outcome == OK && consumer->calendar.mine && kind < DUE_KINDS; kind++) {
+        consumer->calendar.kind = (enum due_kind)kind;
         outcome = settle(consumer, transact(consumer, calendar_batch, err), err);
-        due = consumer->work.count > 0;
     }
     consumer->in_calendar = false;
     return outcome;
@@ -524,6 +526,8 @@ enum outcome consume_turn(struct consumer *consumer, int wait_ms, struct err *er
         outcome = take_assignment(consumer, err);
     if (outcome == OK && !consumer->reassigned)
         outcome = claim_due(consumer, err);
+    if (calendar_busy(&consumer->calendar))
+        wait_ms = 0;
     if (outcome == OK)
         outcome = consume_batch(consumer, assignment_wait_ms(&consumer->assignment, wait_ms), err);
     if (outcome == RETRY)
@@ -556,5 +560,5 @@ bool consumer_ready(const struct consumer *consumer, char *reason, size_t room) 
 
 bool consumer_caught_up(const struct consumer *consumer) {
     return consumer->assigned_once && !consumer->reassigned && !consumer->away &&
-           assignment_caught_up(&consumer->assignment);
+           assignment_caught_up(&consumer->assignment) && !calendar_busy(&consumer->calendar);
 }

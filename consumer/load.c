@@ -134,6 +134,15 @@ static bool want_cells(struct load *load, const struct load_entry *entry) {
     return true;
 }
 
+/* Whatever is parked under the ref is read in this round; a ref has nothing else that could be wanted. */
+static bool want_parked(struct load *load, struct text ref) {
+    struct read_key *asked = ARENA_PUSH(load->arena, &load->parked);
+    if (asked)
+        *asked = (struct read_key){ref, TEXT_ABSENT};
+    load->waits = true;
+    return asked != NULL;
+}
+
 static enum outcome touch(void *context, const struct need *need) {
     struct load *load = context;
     bool has_owner_row = need->kind == NEED_ORDER || need->kind == NEED_SHIPMENT || need->kind == NEED_NOTICE;
@@ -144,6 +153,8 @@ static enum outcome touch(void *context, const struct need *need) {
     if (!entry)
         return full(load, NULL);
     bool more = (entry->wanted | need->cells) != entry->wanted;
+    if (more && need->kind == NEED_REF && !want_parked(load, entry->owner))
+        return full(load, NULL);
     entry->wanted |= need->cells;
     if (!entry->loaded)
         load->waits = true;
@@ -276,17 +287,16 @@ struct seal_place load_parked_place(struct arena *arena, struct text ref, struct
     return (struct seal_place){"parked", "body", ref, name, -1};
 }
 
-/* Parked events are opened at once, all together: what waits for a ref may be applied with it. */
-static enum outcome open_parked(struct load *load, const struct read_rows *rows, struct text *bodies,
-                                struct err *err) {
-    size_t count = rows->parked.count;
+/* Opened at once, all together. */
+static enum outcome open_parked(struct load *load, const struct row_parked *rows, size_t count,
+                                struct text *bodies, struct err *err) {
     struct cell *cells = ARENA_ARRAY(load->arena, struct cell, count);
     struct loaded_cell *known = ARENA_ARRAY(load->arena, struct loaded_cell, count);
     struct loaded_cell **all = ARENA_ARRAY(load->arena, struct loaded_cell *, count);
     if (!cells || !known || !all)
         return full(load, err);
     for (size_t i = 0; i < count; i++) {
-        const struct row_parked *row = &rows->parked.at[i];
+        const struct row_parked *row = &rows[i];
         cells[i].sealed = row->body;
         known[i] = (struct loaded_cell){
             .cell = &cells[i],
@@ -304,21 +314,34 @@ static enum outcome open_parked(struct load *load, const struct read_rows *rows,
     return outcome;
 }
 
-static enum outcome place_parked(struct load *load, const struct row_parked *row, struct text body,
-                                 struct err *err) {
-    struct ref_entry *ref = state_ref(load->state, row->ref);
-    struct parked *parked = ARENA_NEW(load->arena, struct parked);
-    struct parked **listed = ref && parked ? (struct parked **)ARENA_PUSH(load->arena, &ref->parked) : NULL;
-    if (!listed)
-        return full(load, err);
-    *listed = parked;
-    if (unpack_event(body, load->arena, &parked->event, err) != OK)
-        return err->kind == FATAL ? damaged(load, "damaged_row", err) : full(load, err);
-    parked->expires_us = row->expires_us;
-    if (row->record_hash.size == sizeof parked->record_hash)
-        memcpy(parked->record_hash, row->record_hash.at, sizeof parked->record_hash);
-    parked->stored = true;
-    return OK;
+enum outcome load_parked(struct load *load, const struct row_parked *rows, size_t count,
+                         struct parked *parked, struct err *err) {
+    struct text *bodies = ARENA_ARRAY(load->arena, struct text, count ? count : 1);
+    enum outcome outcome = bodies ? open_parked(load, rows, count, bodies, err) : full(load, err);
+    for (size_t i = 0; outcome == OK && i < count; i++) {
+        if (unpack_event(bodies[i], load->arena, &parked[i].event, err) != OK)
+            return err->kind == FATAL ? damaged(load, "damaged_row", err) : full(load, err);
+        parked[i].expires_us = rows[i].expires_us;
+        if (rows[i].record_hash.size == sizeof parked[i].record_hash)
+            memcpy(parked[i].record_hash, rows[i].record_hash.at, sizeof parked[i].record_hash);
+        parked[i].stored = true;
+    }
+    return outcome;
+}
+
+/* What waits for a ref may be applied with the event that makes it known. */
+static enum outcome place_parked(struct load *load, const struct read_rows *rows, struct err *err) {
+    size_t count = rows->parked.count;
+    struct parked *all = ARENA_ARRAY(load->arena, struct parked, count ? count : 1);
+    enum outcome outcome = all ? load_parked(load, rows->parked.at, count, all, err) : full(load, err);
+    for (size_t i = 0; outcome == OK && i < count; i++) {
+        struct ref_entry *ref = state_ref(load->state, rows->parked.at[i].ref);
+        struct parked **listed = ref ? (struct parked **)ARENA_PUSH(load->arena, &ref->parked) : NULL;
+        if (!listed)
+            return full(load, err);
+        *listed = &all[i];
+    }
+    return outcome;
 }
 
 #define PLACE_ALL(list, place)                                                                               \
@@ -333,13 +356,7 @@ static enum outcome place_rows(struct load *load, const struct read_rows *rows, 
     PLACE_ALL(orders, place_order)
     PLACE_ALL(shipments, place_shipment)
     PLACE_ALL(notices, place_notice)
-    if (!rows->parked.count)
-        return OK;
-    struct text *bodies = ARENA_ARRAY(load->arena, struct text, rows->parked.count);
-    enum outcome outcome = bodies ? open_parked(load, rows, bodies, err) : full(load, err);
-    for (size_t i = 0; outcome == OK && i < rows->parked.count; i++)
-        outcome = place_parked(load, &rows->parked.at[i], bodies[i], err);
-    return outcome;
+    return rows->parked.count ? place_parked(load, rows, err) : OK;
 }
 
 /* ---- opening ---- */
@@ -392,16 +409,21 @@ enum outcome load_open(struct load *load, struct loaded_cell *const *cells, size
 
 #define ASKED(list) ((struct read_keys){load->list.at, load->list.count})
 static enum outcome read_round(struct load *load, struct err *err) {
-    struct read_request request = {ASKED(refs), ASKED(persons), ASKED(orders), ASKED(shipments),
-                                   ASKED(notices)};
-    if (!(request.refs.count + request.persons.count + request.orders.count + request.shipments.count +
-          request.notices.count))
+    struct read_request request = {.refs = ASKED(refs),
+                                   .parked = ASKED(parked),
+                                   .persons = ASKED(persons),
+                                   .orders = ASKED(orders),
+                                   .shipments = ASKED(shipments),
+                                   .notices = ASKED(notices),
+                                   .parked_most = LOAD_PARKED_MOST};
+    if (!(request.refs.count + request.parked.count + request.persons.count + request.orders.count +
+          request.shipments.count + request.notices.count))
         return OK;
     struct read_rows rows = {0};
     enum outcome outcome = load->ops->read(load->reg, load->arena, &request, &rows, err);
     if (outcome == OK)
         outcome = place_rows(load, &rows, err);
-    load->refs.count = load->persons.count = load->orders.count = load->shipments.count =
+    load->refs.count = load->parked.count = load->persons.count = load->orders.count = load->shipments.count =
         load->notices.count = 0;
     for (size_t i = 0; outcome == OK && i < load->room; i++) {
         struct load_entry *entry = &load->entries[i];

@@ -37,12 +37,15 @@ struct load {
     /* made */
     struct load_entry *entries; /* open addressing, `room` a power of two */
     size_t room, count;
-    LIST(struct read_key) refs, persons, orders, shipments, notices; /* to be read in this round */
-    LIST(struct loaded_cell *) unopened;                             /* wanted, not opened yet */
+    LIST(struct read_key) refs, parked, persons, orders, shipments, notices; /* to be read in this round */
+    LIST(struct loaded_cell *) unopened;                                     /* wanted, not opened yet */
     bool waits;              /* the event just asked met something not loaded yet */
     bool arena_full;         /* why RETRY was returned: take fewer records */
     const char *park_reason; /* why POISON was returned: a stored cell cannot be opened */
 };
+
+/* So many parked events of one ref are brought when it may become known; the calendar brings the rest. */
+#define LOAD_PARKED_MOST 200
 
 /* OK; RETRY (arena_full tells the batch from the register or vault that is away); POISON with park_reason. */
 enum outcome load_batch(struct load *load, const struct event *const *events, size_t count,
@@ -53,6 +56,9 @@ enum outcome load_open(struct load *load, struct loaded_cell *const *cells, size
 /* How a cell of this aggregate was loaded; NULL when it was not stored. */
 struct loaded_cell *load_cell(struct load *load, enum need_kind kind, struct text owner, struct text object,
                               const struct cell *cell);
+/* Opens and unpacks parked events, one for each row, in load's arena. Results as load_batch. */
+enum outcome load_parked(struct load *load, const struct row_parked *rows, size_t count,
+                         struct parked *parked, struct err *err) MUST_CHECK;
 /* Where a parked event lies: owner the ref, object "topic/partition/offset". Object absent: the arena is
  * full. */
 struct seal_place load_parked_place(struct arena *arena, struct text ref, struct text topic,

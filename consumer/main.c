@@ -37,16 +37,16 @@ static const char help[] =
     "\n"
     "  --config FILE      the configuration (default: $KUNDREGISTER_CONFIG)\n"
     "  --instance N       this process's number among those on this host (default: consumer.instance, 0)\n"
-    "  --until-caught-up  end once everything that was in the topics at the start is through; with exit code "
-    "1\n"
-    "                     when a partition is parked, which the log then names with the reason\n"
+    "  --until-caught-up  end once everything that was in the topics at the start is through; with exit\n"
+    "                     code 1 when partitions are parked: the log names each, and why\n"
     "  --help             this text\n"
     "\n"
     "SIGTERM ends it after the batches in hand, within consumer.drain.seconds. SIGHUP reads log.level "
     "again.\n"
-    "Exit codes: 0 ended as asked; 1 a worker cannot go on (start it again), or not all is caught up; 2 wrong usage; 75 the drain "
-    "time\n"
-    "was over; 78 configuration, schema, policy, vault or instance is not as it must be (see the log).\n";
+    "Exit codes: 0 ended as asked; 1 a worker cannot go on (start it again), or a partition is parked\n"
+    "(--until-caught-up); 2 wrong usage; 75 the drain time was over; 78 configuration, schema, policy, "
+    "vault\n"
+    "or instance is not as it must be (see the log).\n";
 
 static const char *const kill_points[] = {"consumer.rebalance",
                                           "consumer.before_claim",
@@ -306,8 +306,8 @@ int main(int argc, char **argv) {
     if (outcome == OK) {
         ready_init((unsigned)config.consumer.workers);
         if (config.consumer.http_port)
-            http =
-                http_serve(config.consumer.http_address, (int)config.consumer.http_port, SILENCE_MAX_MS, &err);
+            http = http_serve(config.consumer.http_address, (int)config.consumer.http_port, SILENCE_MAX_MS,
+                              &err);
         if (config.consumer.http_port && !http)
             outcome = FATAL;
     }

@@ -32,8 +32,9 @@ enum outcome register_lock(void *reg, struct arena *arena, const struct text *pe
                            struct err *err);
 enum outcome register_read(void *reg, struct arena *arena, const struct read_request *request,
                            struct read_rows *rows, struct err *err);
-enum outcome register_due(void *reg, struct arena *arena, int64_t now_us, size_t limit,
-                          struct row_parked **rows, size_t *count, struct err *err);
+enum outcome register_due(void *reg, struct arena *arena, enum due_kind kind, int64_t now_us,
+                          const struct row_parked *after, size_t limit, struct row_parked **rows,
+                          size_t *count, struct err *err);
 enum outcome register_write(void *reg, struct arena *arena, struct write *write, struct err *err);
 
 /* For the parts: closes a connection that broke; returns outcome. */

@@ -12,10 +12,10 @@ enum read_part {
     READ_PARTS
 };
 
-/* One query's keys: owners, and objects where the key has two parts. */
+/* One query's keys: owners, and objects where the key has two parts; most: how many of each, 0 = all. */
 static enum outcome send_keys(struct register_postgres *reg, struct arena *arena, const struct query *query,
-                              const struct read_keys *keys, struct err *err) {
-    bool pairs = query->params == 2;
+                              const struct read_keys *keys, size_t most, struct err *err) {
+    bool pairs = query->params == 2 && !most;
     struct db_params *params = db_params_new(arena, query->params);
     struct db_column *owners = params ? db_column(params, DB_TEXT, keys->count) : NULL;
     struct db_column *objects = owners && pairs ? db_column(params, DB_TEXT, keys->count) : NULL;
@@ -26,6 +26,8 @@ static enum outcome send_keys(struct register_postgres *reg, struct arena *arena
         if (pairs)
             db_put_text(objects, keys->keys[i].object);
     }
+    if (most)
+        db_param_int8(params, (int64_t)most);
     return db_send(reg->db, query, params, err);
 }
 
@@ -131,7 +133,7 @@ enum outcome register_read(void *context, struct arena *arena, const struct read
         const struct query *query;
         const struct read_keys *keys;
     } parts[READ_PARTS] = {[PART_REFS] = {&query_consumer_read_refs, &request->refs},
-                           [PART_PARKED] = {&query_consumer_read_parked, &request->refs},
+                           [PART_PARKED] = {&query_consumer_read_parked, &request->parked},
                            [PART_PERSONS] = {&query_consumer_read_persons, &request->persons},
                            [PART_ORDERS] = {&query_consumer_read_orders, &request->orders},
                            [PART_SHIPMENTS] = {&query_consumer_read_shipments, &request->shipments},
@@ -145,7 +147,8 @@ enum outcome register_read(void *context, struct arena *arena, const struct read
     for (size_t part = 0; part < READ_PARTS && outcome == OK; part++) {
         if (!parts[part].keys->count)
             continue;
-        outcome = send_keys(reg, arena, parts[part].query, parts[part].keys, err);
+        outcome = send_keys(reg, arena, parts[part].query, parts[part].keys,
+                            part == PART_PARKED ? request->parked_most : 0, err);
         if (outcome == OK)
             asked[sent++] = (enum read_part)part;
     }
@@ -163,30 +166,36 @@ enum outcome register_read(void *context, struct arena *arena, const struct read
     return register_noted(reg, outcome);
 }
 
-enum outcome register_due(void *context, struct arena *arena, int64_t now_us, size_t limit,
-                          struct row_parked **rows, size_t *count, struct err *err) {
+enum outcome register_due(void *context, struct arena *arena, enum due_kind kind, int64_t now_us,
+                          const struct row_parked *after, size_t limit, struct row_parked **rows,
+                          size_t *count, struct err *err) {
     struct register_postgres *reg = context;
+    bool expired = kind == DUE_EXPIRED;
     struct db_result *result = NULL;
-    struct db_params *params = db_params_new(arena, 2);
+    struct db_params *params = db_params_new(arena, expired ? 7 : 5);
     if (!reg->db)
         return err_set(err, RETRY, 0, "the register is not connected");
     if (!params)
         return register_no_memory(err);
-    db_param_time(params, now_us);
+    if (expired) {
+        db_param_time(params, now_us);
+        db_param_time(params, after->expires_us);
+    }
+    db_param_text(params, after->ref);
+    db_param_text(params, after->topic);
+    db_param_int4(params, after->partition);
+    db_param_int8(params, after->offset);
     db_param_int8(params, (int64_t)limit);
-    enum outcome outcome = db_run(reg->db, &query_consumer_due, params, &result, err);
+    enum outcome outcome = db_run(reg->db, expired ? &query_consumer_due_expired : &query_consumer_due_learnt,
+                                  params, &result, err);
     *count = outcome == OK ? db_rows(result) : 0;
-    *rows = ARENA_ARRAY(arena, struct row_parked, *count + 1);
+    struct read_rows taken = {.parked.at = ARENA_ARRAY(arena, struct row_parked, *count + 1)};
+    *rows = taken.parked.at;
     if (outcome == OK && !*rows)
         outcome = register_no_memory(err);
     struct copier copier = {.arena = arena, .result = result};
     for (; outcome == OK && copier.row < *count; copier.row++)
-        (*rows)[copier.row] = (struct row_parked){.ref = copied(&copier, 0),
-                                                  .topic = copied(&copier, 1),
-                                                  .partition = (int32_t)db_int(result, copier.row, 2),
-                                                  .offset = db_int(result, copier.row, 3),
-                                                  .expires_us = db_time(result, copier.row, 4),
-                                                  .record_hash = copied(&copier, 5)};
+        take_parked(&copier, &taken);
     if (outcome == OK && copier.full)
         outcome = register_no_memory(err);
     db_result_release(result);

@@ -251,16 +251,12 @@ struct db_params *rows_refs(struct arena *arena, const struct ref_entry *const *
     return columns.params;
 }
 
-struct db_params *rows_learnt(struct arena *arena, const struct write *write) {
+struct db_params *rows_settled(struct arena *arena, const struct write *write) {
     struct columns columns;
-    size_t count = 0;
-    for (size_t i = 0; i < write->refs_parked.count; i++)
-        count += write->refs_parked.at[i]->now == REF_KNOWN;
-    if (!COLUMNS(&columns, 0, count, DB_TEXT))
+    if (!COLUMNS(&columns, 0, write->refs_settled.count, DB_TEXT))
         return NULL;
-    for (size_t i = 0; i < write->refs_parked.count; i++)
-        if (write->refs_parked.at[i]->now == REF_KNOWN)
-            db_put_text(columns.at[0], write->refs_parked.at[i]->ref);
+    for (size_t i = 0; i < write->refs_settled.count; i++)
+        db_put_text(columns.at[0], write->refs_settled.at[i]->ref);
     return columns.params;
 }
 

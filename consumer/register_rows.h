@@ -12,8 +12,7 @@ struct db_params *rows_orders(struct arena *arena, const struct write *write);
 struct db_params *rows_shipments(struct arena *arena, const struct write *write);
 struct db_params *rows_notices(struct arena *arena, const struct write *write);
 struct db_params *rows_refs(struct arena *arena, const struct ref_entry *const *refs, size_t count);
-/* The refs that are learnt now and had parked events. */
-struct db_params *rows_learnt(struct arena *arena, const struct write *write);
+struct db_params *rows_settled(struct arena *arena, const struct write *write);
 struct db_params *rows_parked(struct arena *arena, const struct write *write);
 struct db_params *rows_unparked(struct arena *arena, const struct write *write);
 struct db_params *rows_outputs(struct arena *arena, const struct write *write);

@@ -42,9 +42,11 @@ struct read_keys {
     const struct read_key *keys;
     size_t count;
 };
-/* What is asked for. Refs and persons by owner only; of a person every generation is read. */
+/* What is asked for. Refs and persons by owner only; of a person every generation is read. parked: refs, of
+ * each at most parked_most events by (topic, partition, offset). */
 struct read_request {
-    struct read_keys refs, persons, orders, shipments, notices;
+    struct read_keys refs, parked, persons, orders, shipments, notices;
+    size_t parked_most;
 };
 
 struct row_cell {
@@ -88,7 +90,7 @@ struct row_notice {
     }
 struct read_rows {
     ROWS(struct row_ref) refs;
-    ROWS(struct row_parked) parked; /* of the refs asked for that nobody knows yet */
+    ROWS(struct row_parked) parked; /* of those refs that nobody knows yet */
     ROWS(struct row_person) persons;
     ROWS(struct row_order) orders;
     ROWS(struct row_shipment) shipments;
@@ -145,10 +147,11 @@ struct write {
     ROWS(struct write_order) orders;
     ROWS(struct write_shipment) shipments;
     ROWS(struct write_notice) notices;
-    ROWS(const struct ref_entry *) refs_new;    /* guarded: not there yet */
-    ROWS(const struct ref_entry *) refs_parked; /* guarded: there and meaning nothing; learnt, or locked */
-    ROWS(struct write_parked) parked;
-    ROWS(struct row_parked) unparked; /* guarded: all of them are there, and of learnt refs no others */
+    ROWS(const struct ref_entry *) refs_new;     /* guarded: not there yet */
+    ROWS(const struct ref_entry *) refs_parked;  /* guarded: there and meaning nothing; learnt, or locked */
+    ROWS(const struct ref_entry *) refs_settled; /* known now: is something parked under them still? */
+    ROWS(struct write_parked) parked;            /* those that are there already stay as they are */
+    ROWS(struct row_parked) unparked;            /* guarded: all of them are there */
     ROWS(struct write_output) outputs;
     ROWS(const struct write_output *) dead_letters;
     /* set by write */

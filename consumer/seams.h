@@ -34,7 +34,8 @@ struct topic_polled {
 };
 
 struct topic_ops {
-    /* One piece of news, waiting at most timeout_ms. RETRY when the client is beyond help: its maker sees to it. */
+    /* One piece of news, waiting at most timeout_ms. RETRY when the client is beyond help: its maker sees to
+     * it. */
     enum outcome (*poll)(void *topics, int timeout_ms, struct topic_polled *polled, struct err *err);
     /* A kept message as a record; texts point into the message and the arena. */
     enum outcome (*view)(void *topics, void *message, struct arena *arena, struct record *record);
@@ -53,6 +54,13 @@ struct topic_ops {
     /* OK when every topic that is to be read exists; RETRY when the broker is away; POISON when topics are
      * missing, their names in err. */
     enum outcome (*check)(void *topics, struct err *err);
+};
+
+/* What the calendar asks for. */
+enum due_kind {
+    DUE_EXPIRED, /* parked events whose ref nobody has learnt in time; by (expires, ref, place) */
+    DUE_LEARNT,  /* ... that were left over when their ref became known, with their bodies; by (ref, place) */
+    DUE_KINDS
 };
 
 struct register_ops {
@@ -81,9 +89,10 @@ struct register_ops {
     void (*rollback)(void *reg);
     /* The calendar: true when this worker is the one that keeps it (and goes on being so). */
     enum outcome (*keep_calendar)(void *reg, bool *mine, struct err *err);
-    /* Parked events whose time has come, the earliest first, at most limit. */
-    enum outcome (*due)(void *reg, struct arena *arena, int64_t now_us, size_t limit,
-                        struct row_parked **rows, size_t *count, struct err *err);
+    /* What is due in that order, at most limit; all of it lies behind `after`, which is never NULL. */
+    enum outcome (*due)(void *reg, struct arena *arena, enum due_kind kind, int64_t now_us,
+                        const struct row_parked *after, size_t limit, struct row_parked **rows, size_t *count,
+                        struct err *err);
 };
 
 #endif

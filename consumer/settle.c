@@ -76,6 +76,7 @@ static void committed(struct consumer *consumer) {
     if (consumer->in_calendar) {
         consumer->calendar.position.next = write->advances.at[0].after;
         consumer->calendar.position.decided_us = consumer->work.now_us;
+        calendar_done(&consumer->calendar);
         metrics_add(METRIC_CALENDAR_ACTS, 0, consumer->work.count);
         count_work(&consumer->work);
         return;
@@ -89,6 +90,8 @@ static void committed(struct consumer *consumer) {
         partition->decided_us = advance->decided_us;
         partition->attempts = 0;
     }
+    if (write->refs_settled.count)
+        calendar_wake(&consumer->calendar);
     count_work(&consumer->work);
     publish_offsets(consumer);
     size_t rest = consumer->record_count - consumer->take;
@@ -102,19 +105,37 @@ static void committed(struct consumer *consumer) {
 
 /* Takes fewer records, down to one; false when it is one already. */
 static bool bisect(struct consumer *consumer) {
-    size_t *count = consumer->in_calendar ? &consumer->calendar.limit : &consumer->take;
-    if (*count <= 1)
-        return false;
-    *count /= 2;
+    if (consumer->in_calendar) {
+        if (!calendar_bisect(&consumer->calendar, &consumer->work))
+            return false;
+    } else {
+        if (consumer->take <= 1)
+            return false;
+        consumer->take /= 2;
+    }
     metrics_add(METRIC_BISECTED_BATCHES, 0, 1);
     return true;
+}
+
+/* An act stands alone and cannot be done: the others go on. */
+static void pass_act(struct consumer *consumer, const char *reason, const struct err *err) {
+    const struct work *work = &consumer->work;
+    const struct event *event = work->count ? &work->items[0].event : NULL;
+    log_write(LOG_ERROR, "calendar_act_failed",
+              "An act of the calendar cannot be done; it is passed over and tried again later.",
+              LOG_STRING("act", event ? event_infos[event->type].name : "unknown"),
+              LOG_TEXT("topic", event ? event->topic : TEXT("")),
+              LOG_INT("partition", event ? event->partition : -1),
+              LOG_INT("offset", event ? event->offset : -1), LOG_STRING("reason", reason), LOG_ERR(err));
+    calendar_pass(&consumer->calendar, work,
+                  consumer->setup.clock->monotonic_us(consumer->setup.clock_context));
 }
 
 /* One record stands alone and still cannot be taken in: it becomes a dead letter, or its partition parks. */
 static enum outcome settle_single(struct consumer *consumer, const char *sqlstate, const char *park_reason,
                                   struct err *err) {
     if (consumer->in_calendar) {
-        calendar_lost(&consumer->calendar);
+        pass_act(consumer, park_reason ? park_reason : "refused_by_database", err);
         return OK;
     }
     struct batch_record *record = &consumer->records[0];
@@ -170,7 +191,7 @@ static void pause_before_redo(const struct consumer *consumer, unsigned tries) {
 static enum outcome settle_retry(struct consumer *consumer, struct err *err) {
     const struct consume_setup *setup = &consumer->setup;
     if (consumer->work.load.arena_full || (err->code == ENOMEM && !err->sqlstate[0]))
-        return bisect(consumer) ? OK : settle_single(consumer, "54000", NULL, err);
+        return bisect(consumer) ? OK : settle_single(consumer, "", "too_large_for_memory", err);
     bool is_open = setup->reg_ops->is_open(setup->reg);
     if (is_open && consumer->work.write.guard_missed && consumer->misses < MISSES_MAX) {
         metrics_add(METRIC_REDONE_BATCHES, 0, 1);

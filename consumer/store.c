@@ -115,9 +115,14 @@ static enum outcome pack_all(struct work *work, struct arena *arena, struct err 
  * finds the parked event and applies it.
  * 3. A second status loads the ref without meaning and parks beside the first; to do so it locks the ref's
  * row where that still means nothing, so that it comes wholly before or wholly after whoever learns the ref.
- * 4. Whoever learns it deletes as many parked rows as it loaded; another number means that 3 came between. */
-static enum outcome take_ref(struct work *work, const struct ref_entry *ref,
-                             const struct ref_entry **new_refs, const struct ref_entry **parked_refs,
+ * 4. Whoever learns it waits for 3 at that lock, applies and deletes those parked rows that it had loaded (a
+ * portion: the calendar may have let one of them expire since, then all is done again), and writes down at
+ * the ref whether others lie there still. Nobody parks under a ref that is known.
+ * 5. The calendar applies what was left over, portion by portion, until the ref has none. */
+struct ref_lists {
+    const struct ref_entry **fresh, **parked, **settled;
+};
+static enum outcome take_ref(struct work *work, const struct ref_entry *ref, const struct ref_lists *lists,
                              size_t *room, struct err *err) {
     struct write *write = &work->write;
     bool changed = ref->now != ref->loaded;
@@ -137,12 +142,14 @@ static enum outcome take_ref(struct work *work, const struct ref_entry *ref,
         else
             write->parked.at[write->parked.count++] = (struct write_parked){.ref = ref->ref, .at = parked};
     }
-    if (!changed || ref->now == REF_UNKNOWN)
+    if (!changed)
         return OK;
     if (ref->loaded == REF_UNKNOWN)
-        new_refs[write->refs_new.count++] = ref;
+        lists->fresh[write->refs_new.count++] = ref;
     else if (ref->loaded == REF_PARKED)
-        parked_refs[write->refs_parked.count++] = ref;
+        lists->parked[write->refs_parked.count++] = ref;
+    if (ref->loaded != REF_UNKNOWN && ref->now == REF_KNOWN)
+        lists->settled[write->refs_settled.count++] = ref;
     return OK;
 }
 
@@ -152,21 +159,24 @@ static enum outcome take_refs(struct work *work, struct arena *arena, struct err
     struct ref_entry *const *refs = state_refs(work->state, &count);
     for (size_t i = 0; i < count; i++)
         parked += refs[i]->parked.count;
-    const struct ref_entry **new_refs = ARENA_ARRAY(arena, const struct ref_entry *, count + 1);
-    const struct ref_entry **parked_refs = ARENA_ARRAY(arena, const struct ref_entry *, count + 1);
+    struct ref_lists lists = {ARENA_ARRAY(arena, const struct ref_entry *, count + 1),
+                              ARENA_ARRAY(arena, const struct ref_entry *, count + 1),
+                              ARENA_ARRAY(arena, const struct ref_entry *, count + 1)};
     write->parked.at = ARENA_ARRAY(arena, struct write_parked, parked + 1);
     write->unparked.at = ARENA_ARRAY(arena, struct row_parked, parked + 1);
-    if (!new_refs || !parked_refs || !write->parked.at || !write->unparked.at)
+    if (!lists.fresh || !lists.parked || !lists.settled || !write->parked.at || !write->unparked.at)
         return full(work, err);
-    write->refs_new.at = new_refs;
-    write->refs_parked.at = parked_refs;
+    write->refs_new.at = lists.fresh;
+    write->refs_parked.at = lists.parked;
+    write->refs_settled.at = lists.settled;
     for (size_t i = 0; i < count; i++) {
-        enum outcome outcome = take_ref(work, refs[i], new_refs, parked_refs, &parked, err);
+        enum outcome outcome = take_ref(work, refs[i], &lists, &parked, err);
         if (outcome != OK)
             return outcome;
     }
-    qsort(new_refs, write->refs_new.count, sizeof(*new_refs), by_ref);
-    qsort(parked_refs, write->refs_parked.count, sizeof(*parked_refs), by_ref);
+    qsort(lists.fresh, write->refs_new.count, sizeof(*lists.fresh), by_ref);
+    qsort(lists.parked, write->refs_parked.count, sizeof(*lists.parked), by_ref);
+    qsort(lists.settled, write->refs_settled.count, sizeof(*lists.settled), by_ref);
     return OK;
 }
 

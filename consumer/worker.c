@@ -150,8 +150,9 @@ static enum outcome begin_anew(struct worker *worker, struct parts *parts, int64
     *pause_us = parts->consumer.assigned_once  ? ANEW_FIRST_US
                 : *pause_us * 2 < ANEW_MOST_US ? *pause_us * 2
                                                : ANEW_MOST_US;
-    log_write(LOG_WARNING, "client_lost", "The Kafka client met a fatal error; another is made after a pause.",
-              LOG_INT("worker", worker->number), LOG_INT("pause_ms", *pause_us / 1000), LOG_ERR(&worker->err));
+    log_write(
+        LOG_WARNING, "client_lost", "The Kafka client met a fatal error; another is made after a pause.",
+        LOG_INT("worker", worker->number), LOG_INT("pause_ms", *pause_us / 1000), LOG_ERR(&worker->err));
     metrics_add(METRIC_RETRIES, AWAY_BROKER, 1);
     atomic_store(&worker->caught_up, false);
     ready_set(worker->number, false, "broker_away: Kafka refuses the client; another one is made");

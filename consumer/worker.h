@@ -30,7 +30,7 @@ struct worker {
     atomic_bool caught_up;            /* all that was there when it was assigned is committed */
     atomic_uint assigned, partitions; /* held by this worker; of all input topics */
     atomic_bool ended;
-    size_t parked; /* after ended, with until_caught_up: partitions that were parked */
+    size_t parked;        /* after ended, with until_caught_up: partitions that were parked */
     enum outcome outcome; /* after ended: OK, or FATAL with err */
     struct err err;
 };

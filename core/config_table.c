@@ -64,7 +64,8 @@ const struct setting config_settings[] = {
     {"consumer", "http.address", SETTING_TEXT, AT(consumer.http_address), 0, "127.0.0.1", 1, 64,
      "Numeric address of /healthz, /readyz and /metrics."},
     {"consumer", "http.port", SETTING_INT, AT(consumer.http_port), 0, "0", -1, 65535,
-     "0 = off, -1 = any free port (the log names it); so is one that is taken when another process has this."},
+     "0 = off, -1 = any free port (the log names it); so is one that is taken when another process has "
+     "this."},
     {"producer", "batch.outputs", SETTING_INT, AT(producer.batch_outputs), 0, "4000", 1, 10000,
      "Most outputs in one Kafka transaction."},
     {"producer", "batch.bytes", SETTING_INT, AT(producer.batch_bytes), 0, "8388608", 1048576, 268435456,
@@ -82,7 +83,8 @@ const struct setting config_settings[] = {
     {"producer", "http.address", SETTING_TEXT, AT(producer.http_address), 0, "127.0.0.1", 1, 64,
      "Numeric address of /healthz, /readyz and /metrics."},
     {"producer", "http.port", SETTING_INT, AT(producer.http_port), 0, "0", -1, 65535,
-     "0 = off, -1 = any free port (the log names it); so is one that is taken when another process has this."},
+     "0 = off, -1 = any free port (the log names it); so is one that is taken when another process has "
+     "this."},
     {"log", "level", SETTING_LEVEL, AT(log_level), 0, "info", 0, 0, "debug, info, warning or error."},
 };
 const size_t config_setting_count = sizeof(config_settings) / sizeof(*config_settings);

@@ -25,6 +25,7 @@ const struct event_info event_infos[EVENT_TYPES] = {
     [DELIVERY_STATUS] = {"carrier.delivery.status", "carrier", KEY_REF, true},
     [NOTICE_ACKNOWLEDGED] = {"carrier.notice.acknowledged", "carrier", KEY_REF, true},
     [CALENDAR_PARKED_EXPIRED] = {"calendar.parked.expired", NULL, KEY_NONE, true},
+    [CALENDAR_PARKED_LEARNT] = {"calendar.parked.learnt", NULL, KEY_NONE, true},
 };
 
 const char *const contact_field_names[CONTACT_FIELDS] = {

@@ -54,6 +54,7 @@ enum event_type {
     NOTICE_ACKNOWLEDGED,
     EVENT_INPUT_TYPES,                           /* how many come from topics */
     CALENDAR_PARKED_EXPIRED = EVENT_INPUT_TYPES, /* the calendar's act: a parked ref was never learnt */
+    CALENDAR_PARKED_LEARNT,                      /* ... it was, but this event was left over */
     EVENT_TYPES
 };
 
@@ -201,7 +202,8 @@ struct event {
             struct text ground, until; /* retained only */
         } ack;
         struct {
-            struct text ref, recipient; /* what was parked, by topic/partition/offset above */
+            struct text ref;            /* what was parked, by topic/partition/offset above */
+            const struct event *waited; /* of CALENDAR_PARKED_LEARNT: the event, whole */
         } parked;                       /* the calendar */
     } as;
 };

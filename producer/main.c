@@ -45,7 +45,10 @@ static const char help[] =
     "stopped.\n"
     "\n"
     "  --config FILE      default: $KUNDREGISTER_CONFIG\n"
-    "  --until-caught-up  end with exit code 0 once everything that was in the outbox at start is published\n"
+    "  --until-caught-up  end with exit code 0 once everything that was in the outbox at start is "
+    "published,\n"
+    "                     also by another relay that is at work; with 1 when all is but a topic that Kafka\n"
+    "                     takes nothing for (named in the log; a standby waits for the other relay instead)\n"
     "  --json             the report as JSON\n"
     "\n"
     "SIGTERM ends it after the transaction in hand; SIGHUP reads the log level again.\n"
@@ -257,7 +260,8 @@ static int run(const struct config *config, const struct options *options) {
     notify_init();
     stop_set_drain(config->producer.drain_seconds * 1000);
     if (config->producer.http_port) {
-        http = http_serve(config->producer.http_address, (int)config->producer.http_port, SILENCE_MAX_MS, &err);
+        http =
+            http_serve(config->producer.http_address, (int)config->producer.http_port, SILENCE_MAX_MS, &err);
         if (!http) {
             policy_free(policy);
             return failed(&err, EX_CONFIG);

@@ -18,6 +18,7 @@
 #define DROP_EVERY_US (60 * SECOND_US)
 #define CHECK_EVERY_US (2 * SECOND_US)
 #define FATES_MAX 1024
+#define STALLED_PATIENCE_US (15 * SECOND_US) /* of --until-caught-up */
 
 const char *const relay_kill_points[] = {"relay.after_lock",
                                          "relay.after_init",
@@ -57,7 +58,7 @@ enum outcome relay_init(struct relay *relay, const struct relay_config *config, 
     arena_init(&relay->batch, 4 * config->batch_bytes + (size_t)config->batch_outputs * 1024 + (1 << 20));
     arena_init(&relay->plain, 4 * config->batch_bytes + (size_t)config->batch_outputs * 1024 + (1 << 20));
     arena_init(&relay->fates_arena, FATES_MAX * (RELAY_TOPIC_BYTES + 64));
-    relay->target = -1;
+    relay->target = relay->stalled_since_us = -1;
     relay->renewed = relay->refused = false;
     return relay->topics && relay->fates ? OK : err_set(err, FATAL, 0, "no memory for the relay");
 }
@@ -279,6 +280,22 @@ static bool caught_up(struct relay *relay) {
            relay->stalled_count == 0 && !relay->unrecorded;
 }
 
+/* Asked to end once all is through, and only what Kafka takes nothing of is left: it is given a while. */
+static enum outcome await_stalled(struct relay *relay, struct err *err) {
+    bool only_stalled = relay->target >= 0 && relay->complete >= relay->target && relay->drained &&
+                        relay->stalled_count > 0 && !relay->unrecorded;
+    if (relay->stalled_count == 0)
+        relay->stalled_since_us = -1;
+    if (!only_stalled)
+        return OK;
+    if (relay->stalled_since_us < 0)
+        relay->stalled_since_us = monotonic_us(relay);
+    if (monotonic_us(relay) - relay->stalled_since_us < STALLED_PATIENCE_US)
+        return OK;
+    return err_set(err, FATAL, 0, "Kafka takes nothing for %.*s; all else is published",
+                   TEXT_ARGS(relay->stalled_names[0]));
+}
+
 /* Once round: horizon, rows, publish, record; a nap when there was nothing. */
 static enum outcome turn(struct relay *relay, struct err *err) {
     struct relay_rows rows;
@@ -306,6 +323,29 @@ static enum outcome turn(struct relay *relay, struct err *err) {
 
 /* ---- sessions ---- */
 
+/* As standby and asked to end once all is through: the other relay has settled, and recorded so, every row
+ * that was there at the start. */
+static enum outcome settled_elsewhere(struct relay *relay, bool *settled, struct err *err) {
+    struct relay_marks mirror = {NULL, 0, 0};
+    struct relay_rows rows = {NULL, 0};
+    struct relay_want want = {.limit = 1, .topic = TEXT_ABSENT};
+    enum outcome outcome = OK;
+    if (!relay->config.until_caught_up)
+        return OK;
+    relay->reaching = AWAY_REGISTER;
+    if (relay->target < 0)
+        outcome = relay->outbox_ops->last_value(relay->outbox, &relay->target, err);
+    if (outcome == OK)
+        outcome = relay->outbox_ops->mirror(relay->outbox, &relay->batch, &mirror, &want.after, err);
+    want.up_to = relay->target;
+    if (outcome == OK)
+        outcome = relay->outbox_ops->ask(relay->outbox, &want, err);
+    if (outcome == OK)
+        outcome = relay->outbox_ops->rows(relay->outbox, &relay->batch, &rows, err);
+    *settled = outcome == OK && rows.count == 0;
+    return outcome;
+}
+
 /* One session: until the end is asked for, all is caught up (*done), or something breaks. */
 static enum outcome session(struct relay *relay, bool *done, bool *worked, struct err *err) {
     bool ours = false;
@@ -313,10 +353,12 @@ static enum outcome session(struct relay *relay, bool *done, bool *worked, struc
     if (outcome == OK && !ours) {
         metrics_set(METRIC_RELAY_ACTIVE, 0);
         ready_set(0, false, "standby: another relay is at work");
+        outcome = settled_elsewhere(relay, done, err);
         relay_end(relay);
-        *done = !pause_us(relay, STANDBY_US);
         *worked = true;
-        return OK;
+        if (outcome == OK && !*done)
+            *done = !pause_us(relay, STANDBY_US);
+        return outcome;
     }
     if (outcome == OK) {
         *worked = true;
@@ -328,6 +370,8 @@ static enum outcome session(struct relay *relay, bool *done, bool *worked, struc
     while (outcome == OK && !*done) {
         outcome = turn(relay, err);
         *done = outcome == OK && (caught_up(relay) || stop_requested());
+        if (outcome == OK && !*done)
+            outcome = await_stalled(relay, err);
     }
     if (outcome == OK && *done)
         outcome = relay_record(relay, err);

@@ -190,7 +190,8 @@ struct relay {
     size_t fate_count;
     bool unrecorded;
     int64_t recorded_at_us, dropped_at_us, checked_at_us;
-    int64_t target; /* --until-caught-up: -1 = not known yet */
+    int64_t target;           /* --until-caught-up: -1 = not known yet */
+    int64_t stalled_since_us; /* since then only stalled topics keep it from its end; -1 = others do */
     struct arena batch, plain, fates_arena;
     struct text stalled_names[RELAY_TOPICS_MAX];
     size_t stalled_count;

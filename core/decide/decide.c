@@ -19,6 +19,7 @@ static decide_effect *const effects[EVENT_TYPES] = {
     [DELIVERY_STATUS] = delivery_status,
     [NOTICE_ACKNOWLEDGED] = notice_acknowledged,
     [CALENDAR_PARKED_EXPIRED] = parked_expired,
+    [CALENDAR_PARKED_LEARNT] = parked_learnt,
 };
 
 enum outcome decide_event(struct decision *decision, const struct event *event, const uint8_t record_hash[32],

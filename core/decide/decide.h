@@ -12,6 +12,8 @@
 #include "core/policy.h"
 #include "core/ref.h"
 
+#define PARKING_US (INT64_C(30) * 24 * 3600 * 1000000) /* how long an event waits for its ref */
+
 /* What became of an event: applied + forgotten + parked + dead letters = input, always. */
 enum verdict { VERDICT_APPLIED, VERDICT_FORGOTTEN, VERDICT_PARKED, VERDICT_DEAD_LETTER, VERDICTS };
 
@@ -79,6 +81,7 @@ enum need_cell {
     NEED_OSS = 8,
     NEED_DELIVERY = 16,
     NEED_GROUND = 32,
+    NEED_PARKED = 64, /* of NEED_REF: what is parked under it, for the event may make it known */
 };
 struct need {
     enum need_kind kind;
@@ -87,8 +90,9 @@ struct need {
     unsigned cells;     /* NEED_... bits */
 };
 typedef enum outcome need_touch(void *context, const struct need *need);
-/* Asks with what `state` knows so far. Parked events under a loaded ref that this event may make known are
- * asked for too. policy and ref_key tell which refs a shipment would be disclosed under. */
+/* Asks with what `state` knows so far. What is parked under a ref is asked for (NEED_PARKED) only where this
+ * event may make the ref known; load may bring a portion of it, the rest comes by CALENDAR_PARKED_LEARNT.
+ * policy and ref_key tell which refs a shipment would be disclosed under. */
 enum outcome decide_needs(const struct event *event, const struct policy *policy,
                           const struct ref_key *ref_key, struct state *state, struct arena *arena,
                           need_touch *touch, void *context) MUST_CHECK;

@@ -21,8 +21,9 @@ typedef enum outcome decide_effect(struct decision *decision, const struct event
                                    const uint8_t record_hash[32], enum verdict *verdict);
 decide_effect customer_registered, customer_changed, customer_seen, customer_closed; /* customer.c */
 decide_effect order_placed, order_changed, order_paid, order_cancelled;              /* order.c */
-decide_effect shipment_requested, shipment_cancelled;               /* delivery.c; changed = requested */
-decide_effect delivery_status, notice_acknowledged, parked_expired; /* parking.c */
+decide_effect shipment_requested, shipment_cancelled; /* delivery.c; changed = requested */
+decide_effect delivery_status, notice_acknowledged;   /* parking.c */
+decide_effect parked_expired, parked_learnt;          /* parking.c */
 
 /* ---- merging ---- */
 

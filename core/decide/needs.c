@@ -117,7 +117,7 @@ static enum outcome ask_notice_ref(struct asking *asking, const struct ref *abou
         return RETRY;
     struct ref ref = ref_notice(asking->ref_key, about, kind, asking->cause, 0);
     struct text kept = arena_text(asking->arena, text_of(ref.chars));
-    return text_present(kept) ? ask(asking, NEED_REF, kept, TEXT_ABSENT, NEED_NO_CELL) : RETRY;
+    return text_present(kept) ? ask(asking, NEED_REF, kept, TEXT_ABSENT, NEED_PARKED) : RETRY;
 }
 
 /* The notices that this event would cause if `held` were held when its turn comes; wanted: what it would have
@@ -199,7 +199,7 @@ static enum outcome ask_shipment_ref(const struct asking *asking) {
     struct ref ref = ref_shipment(asking->ref_key, event->as.shipment.carrier, event->customer_id,
                                   event->as.shipment.shipment_id);
     struct text kept = arena_text(asking->arena, text_of(ref.chars));
-    return text_present(kept) ? ask(asking, NEED_REF, kept, TEXT_ABSENT, NEED_NO_CELL) : RETRY;
+    return text_present(kept) ? ask(asking, NEED_REF, kept, TEXT_ABSENT, NEED_PARKED) : RETRY;
 }
 
 static enum outcome requested_needs(struct asking *asking) {
@@ -307,6 +307,8 @@ enum outcome decide_needs(const struct event *event, const struct policy *policy
         return acknowledged_needs(&asking);
     case CALENDAR_PARKED_EXPIRED:
         return ask(&asking, NEED_REF, event->as.parked.ref, TEXT_ABSENT, NEED_NO_CELL);
+    case CALENDAR_PARKED_LEARNT:
+        return decide_needs(event->as.parked.waited, policy, ref_key, state, arena, touch, context);
     default:
         return OK; /* no effect yet */
     }

@@ -4,8 +4,6 @@
  * will never mean what was said and is `unknown_ref` at once. */
 #include "core/decide/effect.h"
 
-#define PARKING_US (INT64_C(30) * 24 * 3600 * 1000000)
-
 static enum outcome refuse(struct decision *decision, const struct event *event, enum reason reason,
                            const uint8_t record_hash[32], enum verdict *verdict) {
     struct refusal refusal = {.reason = reason};
@@ -33,33 +31,41 @@ static int parked_compare(const struct event *a, const struct event *b) {
     return order ? order : (a->offset > b->offset) - (a->offset < b->offset);
 }
 
-/* Where the event stands among the parked ones, or belongs. */
+/* Where the event stands among the parked ones, or belongs: looked for from the end, for most come in order.
+ */
 static size_t parked_place(const struct ref_entry *entry, const struct event *event, bool *there) {
-    size_t at = 0;
-    while (at < entry->parked.count && parked_compare(&entry->parked.at[at]->event, event) < 0)
-        at++;
+    size_t at = entry->parked.count;
+    while (at && parked_compare(&entry->parked.at[at - 1]->event, event) >= 0)
+        at--;
     *there = at < entry->parked.count && parked_compare(&entry->parked.at[at]->event, event) == 0;
     return at;
 }
 
+/* The parked event at this place, made when there was none; NULL: the arena is full. */
+static struct parked *parked_at(struct decision *decision, struct ref_entry *entry, const struct event *event,
+                                bool *there) {
+    size_t at = parked_place(entry, event, there);
+    if (*there)
+        return entry->parked.at[at];
+    struct parked *parked = ARENA_NEW(decision->arena, struct parked);
+    if (!parked || !ARENA_PUSH(decision->arena, &entry->parked))
+        return NULL;
+    struct parked **list = entry->parked.at;
+    memmove(list + at + 1, list + at, (entry->parked.count - 1 - at) * sizeof(struct parked *));
+    return list[at] = parked;
+}
+
+/* Whether its row is there already nobody has looked: a record that is read again parks again, which changes
+ * nothing. */
 static enum outcome park(struct decision *decision, struct ref_entry *entry, const struct event *event,
                          int64_t expires_us, const uint8_t record_hash[32]) {
     bool there;
-    size_t at = parked_place(entry, event, &there);
-    entry->now = REF_PARKED;
-    if (there && !entry->parked.at[at]->removed)
-        return OK; /* the same record again */
-    struct parked *parked = there ? entry->parked.at[at] : ARENA_NEW(decision->arena, struct parked);
+    struct parked *parked = parked_at(decision, entry, event, &there);
     if (!parked)
         return RETRY;
-    if (!there) {
-        if (!ARENA_PUSH(decision->arena, &entry->parked))
-            return RETRY;
-        struct parked **list = entry->parked.at;
-        memmove(list + at + 1, list + at, (entry->parked.count - 1 - at) * sizeof(struct parked *));
-        list[at] = parked;
-        parked->stored = false;
-    }
+    entry->now = REF_PARKED;
+    if (there && !parked->removed)
+        return OK; /* the same record again */
     parked->event = *event;
     parked->expires_us = expires_us;
     parked->removed = false;
@@ -118,23 +124,41 @@ enum outcome ref_known(struct decision *decision, const struct ref *ref, enum re
     return OK;
 }
 
-/* The calendar's act at a parked event's end. Nothing to do when it was settled in the meantime. */
+/* Its row goes, whether it was loaded or not. */
+static enum outcome unpark(struct decision *decision, struct ref_entry *entry, const struct event *event) {
+    bool there;
+    struct parked *parked = parked_at(decision, entry, event, &there);
+    if (!parked)
+        return RETRY;
+    if (!there)
+        parked->event = *event;
+    parked->stored = parked->removed = true;
+    return OK;
+}
+
+/* The calendar's act at a parked event's end. Nothing to do when the ref was learnt in the meantime. */
 enum outcome parked_expired(struct decision *decision, const struct event *event,
                             const uint8_t record_hash[32], enum verdict *verdict) {
-    (void)record_hash; /* the parked event has its own */
     struct ref_entry *entry = state_ref(decision->state, event->as.parked.ref);
-    bool there;
     if (!entry)
         return RETRY;
-    size_t at = parked_place(entry, event, &there);
-    if (!there || entry->parked.at[at]->removed || decision->now_us < entry->parked.at[at]->expires_us)
+    if (entry->now != REF_PARKED || decision->now_us < event->timestamp_ms * 1000 + PARKING_US)
         return OK;
-    struct parked *parked = entry->parked.at[at];
-    parked->removed = true;
-    bool waiting = false;
-    for (size_t i = 0; i < entry->parked.count; i++)
-        waiting |= !entry->parked.at[i]->removed;
-    if (!waiting)
-        entry->now = REF_UNKNOWN;
-    return refuse(decision, &parked->event, REASON_UNKNOWN_REF, parked->record_hash, verdict);
+    TRY(unpark(decision, entry, event));
+    return refuse(decision, event, REASON_UNKNOWN_REF, record_hash, verdict);
+}
+
+/* The calendar's act for what was left over when its ref became known: as if it came in now. */
+enum outcome parked_learnt(struct decision *decision, const struct event *event,
+                           const uint8_t record_hash[32], enum verdict *verdict) {
+    struct ref_entry *entry = state_ref(decision->state, event->as.parked.ref);
+    if (!entry)
+        return RETRY;
+    if (entry->now != REF_KNOWN)
+        return OK;
+    TRY(unpark(decision, entry, event));
+    TRY(apply(decision, event->as.parked.waited, entry, record_hash, verdict));
+    if (*verdict != VERDICT_DEAD_LETTER)
+        decision->verdicts[*verdict]++; /* settled: counted once more */
+    return OK;
 }

@@ -149,7 +149,7 @@ enum ref_kind { REF_SHIPMENT, REF_NOTICE };
 
 /* An event waiting for its ref. */
 struct parked {
-    struct event event; /* delivery.status or notice.acknowledged, whole */
+    struct event event; /* delivery.status or notice.acknowledged, whole; of an expired one only its place */
     int64_t expires_us; /* record timestamp + 30 days */
     uint8_t record_hash[32];
     bool stored;  /* has a row */
@@ -157,15 +157,15 @@ struct parked {
 };
 
 /* decide moves `now`: to REF_PARKED when an event is parked under it, to REF_KNOWN when a fact that
- * names the carrier (winning or not) or a notice gives it its meaning, back to REF_UNKNOWN when the last
- * parked event expires (store then deletes the row). */
+ * names the carrier (winning or not) or a notice gives it its meaning. A row without meaning stays when what
+ * was parked under it has expired. */
 struct ref_entry {
     struct text ref;
     enum ref_knowledge loaded, now;
     enum ref_kind kind;
     struct text recipient, customer_id,
         object_id;                /* when now == REF_KNOWN; a notice's customer_id is its person */
-    LIST(struct parked *) parked; /* by (topic, partition, offset) */
+    LIST(struct parked *) parked; /* by (topic, partition, offset): those loaded, and those of this batch */
 };
 
 struct notice {

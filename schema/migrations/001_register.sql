@@ -111,8 +111,10 @@ CREATE TABLE ref (
     kind text NOT NULL,                 -- shipment, notice
     recipient text,
     customer_id text,                   -- of a shipment: its customer; of a notice: the person
-    object_id text                      -- shipment_id
+    object_id text,                     -- shipment_id
+    left_over boolean NOT NULL DEFAULT false -- known, and something is parked under it still
 );
+CREATE INDEX ref_left_over ON ref (ref) WHERE left_over;
 
 -- Events whose ref is not known yet (30 days, then a dead letter).
 CREATE TABLE parked (

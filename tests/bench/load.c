@@ -64,9 +64,20 @@ static rd_kafka_t *client(const char *stack, const char *principal, rd_kafka_typ
     return rk;
 }
 
+/* How long the broker took to take in what was produced: what no consumer can be faster than. */
+static double *acknowledged_ms;
+static long acknowledged, acknowledged_room;
+static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *unused) {
+    (void)rk;
+    (void)unused;
+    if (acknowledged < acknowledged_room)
+        acknowledged_ms[acknowledged++] = (double)rd_kafka_message_latency(message) / 1000;
+}
+
 static rd_kafka_t *writer(const char *stack, const char *principal) {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "linger.ms", "2", NULL, 0);
+    rd_kafka_conf_set(conf, "linger.ms", "5", NULL, 0); /* as Java's clients have it since Kafka 4.0 */
+    rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     rd_kafka_conf_set(conf, "queue.buffering.max.messages", "500000", NULL, 0);
     rd_kafka_conf_set(conf, "compression.codec", "lz4", NULL, 0);
     return client(stack, principal, RD_KAFKA_PRODUCER, conf);
@@ -273,8 +284,13 @@ static void print_percentiles(const struct waiting *waiting, long count) {
     if (!seen)
         die("paced", "nothing was seen");
     qsort(ms, (size_t)seen, sizeof *ms, by_number);
-    printf("{\"sent\":%ld,\"seen\":%ld,\"p50_ms\":%.1f,\"p99_ms\":%.1f,\"max_ms\":%.1f}\n", count, seen,
-           ms[seen / 2], ms[seen * 99 / 100], ms[seen - 1]);
+    qsort(acknowledged_ms, (size_t)acknowledged, sizeof *ms, by_number);
+    printf(
+        "{\"sent\":%ld,\"seen\":%ld,\"p50_ms\":%.1f,\"p99_ms\":%.1f,\"max_ms\":%.1f,\"broker_p50_ms\":%.1f,"
+        "\"broker_p99_ms\":%.1f}\n",
+        count, seen, ms[seen / 2], ms[seen * 99 / 100], ms[seen - 1],
+        acknowledged ? acknowledged_ms[acknowledged / 2] : -1,
+        acknowledged ? acknowledged_ms[acknowledged * 99 / 100] : -1);
     free(ms);
 }
 
@@ -282,6 +298,8 @@ static void paced(const char *stack, long first, long count, long per_second) {
     rd_kafka_t *shop = writer(stack, "shop");
     rd_kafka_t *inbox[2] = {reader(stack, "matkahuolto"), reader(stack, "posti")};
     struct waiting *sorted = calloc((size_t)count, sizeof *sorted);
+    acknowledged_ms = calloc((size_t)count, sizeof *acknowledged_ms);
+    acknowledged_room = count;
     for (long i = 0; i < count; i++)
         memcpy(sorted[i].ref, shipment_ref(first + i).chars, REF_CHARS);
     qsort(sorted, (size_t)count, sizeof *sorted, by_ref);
@@ -301,9 +319,10 @@ static void paced(const char *stack, long first, long count, long per_second) {
     int64_t deadline = now_us() + 20000000;
     while (seen < count && now_us() < deadline)
         seen += look(inbox[0], sorted, count, 1) + look(inbox[1], sorted, count, 1);
+    flush(shop);
     print_percentiles(sorted, count);
     free(sorted);
-    flush(shop);
+    free(acknowledged_ms);
     for (int i = 0; i < 2; i++) {
         rd_kafka_consumer_close(inbox[i]);
         rd_kafka_destroy(inbox[i]);

@@ -298,12 +298,70 @@ def test_outages():
             if part != "kafka":
                 publish("shop.customer.v1", [registered(f"a{number}")])
             await_that(lambda c=code: c in consumer.http("/readyz")[1], 30, code)
+            for _ in range(25):  # and goes on saying so
+                answer = consumer.http("/readyz")[1]
+                assert code in answer, f"{code}: {answer}"
+                time.sleep(0.1)
             assert consumer.http("/healthz")[0] == 200
             deploy(f"start-{part}")
             if part == "kafka":
                 publish("shop.customer.v1", [registered(f"a{number}")])
             await_sql(f"SELECT count(*) FROM person WHERE person = 'a{number}'", 1, 30)
             consumer.ready(30)
+
+
+def log_lines(instance, event):
+    path = f"{STACK}/log/consumer-{instance}.log"
+    with open(path if os.path.exists(path) else os.devnull, encoding="utf-8") as file:
+        return [line for line in file if f'"event":"{event}"' in line]
+
+
+def test_client_lost():
+    """Another client takes a worker's member id, so Kafka fences ours for good: a new client is made, nothing ends."""
+    lost = len(log_lines(0, "client_lost"))
+    with Consumer() as consumer:
+        consumer.ready()
+        rival = subprocess.Popen(["kcat", "-F", ENV["KAFKA_ADMIN_CONFIG"], "-X", "partition.assignment.strategy=range",
+                                  "-X", f"group.instance.id={os.uname().nodename}-0-0", "-X", "enable.auto.commit=false",
+                                  "-G", "kundregister", "shop.customer.v1"], stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.DEVNULL)
+        try:
+            await_that(lambda: len(log_lines(0, "client_lost")) > lost, 20, "the lost client")
+        finally:
+            rival.kill()
+            rival.wait()
+        publish("shop.customer.v1", [registered(f"cl{i}") for i in range(20)])
+        await_sql("SELECT count(*) FROM person WHERE person LIKE 'cl%'", 20, 40)
+        consumer.ready(40)
+        assert consumer.process.poll() is None
+
+
+def test_parked_is_not_caught_up():
+    """--until-caught-up with a parked partition: exit code 1, and the log names it with the reason."""
+    sql("UPDATE position SET parked = 'gap' WHERE topic = 'shop.order.v1' AND partition = 1")
+    try:
+        done = until_caught_up()
+        assert done.returncode == 1, done.returncode
+        told = [line for line in done.stderr.decode().splitlines() if '"not_caught_up"' in line]
+        assert len(told) == 1 and "shop.order.v1" in told[0] and '"gap"' in told[0], told
+    finally:
+        sql("UPDATE position SET parked = NULL")
+    assert until_caught_up().returncode == 0
+
+
+def test_port_taken():
+    """The configured HTTP port is another's: a free one is taken, and the log says which."""
+    with Consumer() as first:
+        first.ready()
+        told = len(log_lines(1, "http_port_taken"))
+        with Consumer(instance=1, port=first.port) as second:
+            await_that(lambda: len(log_lines(1, "http_port_taken")) > told, 10, "the warning")
+            second.port = json.loads(log_lines(1, "http_port_taken")[-1])["port"]
+            assert second.port != first.port
+            second.ready()
+        producer = subprocess.run([f"{BUILD}/kundregister-producer", "--until-caught-up"], capture_output=True, timeout=60,
+                                  env=dict(os.environ, **ENV, KUNDREGISTER_PRODUCER_HTTP_PORT=str(first.port)))
+        assert producer.returncode == 0 and b"http_port_taken" in producer.stderr, producer.stderr
 
 
 def positions_of(topic):

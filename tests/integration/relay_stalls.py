@@ -28,6 +28,28 @@ def denied_topic(stack):
     assert "topic_flows" in relay.log()
 
 
+def ends_when_asked(stack):
+    """--until-caught-up ends beside a relay at work, and with exit code 1 when only a denied topic is left"""
+    relay = stack.relay()
+    relay.await_log("relay_started")
+    stack.add_rows(60)
+    after = stack.last_seq()
+    stack.publish_all()  # as standby
+    stack.expect_whole(after - 60)
+    relay.kill(15)
+    relay.wait()
+    rule = ["--deny-principal", "User:kundregister-producer", "--operation", "Write", "--topic", TOPICS[1]]
+    stack.kafka_java(ACL_COMMAND, "--add", *rule)
+    try:
+        stack.add_rows(30)
+        ended = stack.relay("--until-caught-up")
+        assert ended.wait() == 1 and f"Kafka takes nothing for {TOPICS[1]}" in ended.log(), ended.log()[-800:]
+    finally:
+        stack.kafka_java(ACL_COMMAND, "--remove", "--force", *rule)
+    stack.publish_all()
+    stack.expect_whole(after)
+
+
 def too_large_row(stack):
     """nasty 18: one row too large: recorded unpublishable, its neighbours flow"""
     after = stack.last_seq()
@@ -107,4 +129,4 @@ def open_row_keeps_its_partition(stack):
 
 
 if __name__ == "__main__":
-    main([too_large_row, sealed_rows, denied_topic, dropped_partitions, open_row_keeps_its_partition])
+    main([too_large_row, sealed_rows, denied_topic, ends_when_asked, dropped_partitions, open_row_keeps_its_partition])

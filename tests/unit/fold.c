@@ -126,7 +126,6 @@ static void load_notice(struct loading *loading, const struct need *need) {
 }
 
 static void load_ref(struct loading *loading, const struct need *need) {
-    struct err err = {0};
     struct arena *arena = &loading->fold->batch;
     const struct ref_entry *row = state_find_ref(loading->fold->rows, need->owner);
     bool there = state_find_ref(loading->state, need->owner) != NULL;
@@ -139,7 +138,19 @@ static void load_ref(struct loading *loading, const struct need *need) {
     entry->recipient = arena_text(arena, row->recipient);
     entry->customer_id = arena_text(arena, row->customer_id);
     entry->object_id = arena_text(arena, row->object_id);
-    for (size_t i = 0; i < row->parked.count; i++) {
+}
+
+/* A portion so small that what is left over is met all the time. */
+#define PARKED_MOST 1
+
+static void load_parked(struct loading *loading, const struct need *need) {
+    struct err err = {0};
+    struct arena *arena = &loading->fold->batch;
+    const struct ref_entry *row = state_find_ref(loading->fold->rows, need->owner);
+    struct ref_entry *entry = state_ref(loading->state, need->owner);
+    if (!row || row->now != REF_PARKED || entry->parked.count)
+        return;
+    for (size_t i = 0; i < row->parked.count && i < PARKED_MOST; i++) {
         struct parked *parked = ARENA_NEW(arena, struct parked);
         *parked = *row->parked.at[i];
         assert_int_equal(
@@ -155,6 +166,8 @@ static enum outcome load_need(void *context, const struct need *need) {
         [NEED_SHIPMENT] = load_shipment, [NEED_NOTICE] = load_notice,
     };
     loads[need->kind](context, need);
+    if (need->kind == NEED_REF && need->cells & NEED_PARKED)
+        load_parked(context, need);
     return OK;
 }
 
@@ -249,8 +262,45 @@ static void store_notices(struct fold *fold, struct state *state) {
     }
 }
 
-static void store_refs(struct fold *fold, struct state *state) {
+static size_t find_parked(const struct ref_entry *row, const struct event *event) {
+    for (size_t i = 0; i < row->parked.count; i++) {
+        const struct event *there = &row->parked.at[i]->event;
+        if (text_equal(there->topic, event->topic) && there->partition == event->partition &&
+            there->offset == event->offset)
+            return i;
+    }
+    return row->parked.count;
+}
+
+/* Inserts what is not there yet, deletes what must be there; true when that changed anything. */
+static bool store_parked(struct fold *fold, const struct ref_entry *entry, struct ref_entry *row) {
     struct err err = {0};
+    bool changed = false;
+    for (size_t p = 0; p < entry->parked.count; p++) {
+        const struct parked *at = entry->parked.at[p];
+        if (at->stored == !at->removed)
+            continue;
+        size_t place = find_parked(row, &at->event);
+        if (at->removed) {
+            assert_true(place < row->parked.count);
+            row->parked.count--;
+            memmove(row->parked.at + place, row->parked.at + place + 1,
+                    (row->parked.count - place) * sizeof(*row->parked.at));
+        } else if (place < row->parked.count) {
+            continue; /* read again */
+        } else {
+            struct parked *parked = ARENA_NEW(&fold->kept, struct parked);
+            *parked = *at;
+            assert_int_equal(
+                unpack_event(pack_event(&at->event, &fold->batch), &fold->kept, &parked->event, &err), OK);
+            *ARENA_PUSH(&fold->kept, &row->parked) = parked;
+        }
+        changed = true;
+    }
+    return changed;
+}
+
+static void store_refs(struct fold *fold, struct state *state) {
     size_t count;
     struct ref_entry *const *entries = state_refs(state, &count);
     for (size_t i = 0; i < count; i++) {
@@ -258,28 +308,19 @@ static void store_refs(struct fold *fold, struct state *state) {
         const struct ref_entry *held = state_find_ref(fold->rows, entry->ref);
         /* a row that was there must have been loaded */
         assert_int_equal(held ? held->now : REF_UNKNOWN, entry->loaded);
-        bool changed = entry->now != entry->loaded;
-        for (size_t p = 0; p < entry->parked.count; p++)
-            changed |= entry->parked.at[p]->stored == entry->parked.at[p]->removed;
-        if (!changed)
+        if (entry->now == REF_UNKNOWN)
             continue;
         struct ref_entry *row = state_ref(fold->rows, entry->ref);
+        bool changed = store_parked(fold, entry, row);
+        if (entry->now == entry->loaded) {
+            fold->rows_written += changed;
+            continue;
+        }
         row->now = entry->now;
         row->kind = entry->kind;
         row->recipient = arena_text(&fold->kept, entry->recipient);
         row->customer_id = arena_text(&fold->kept, entry->customer_id);
         row->object_id = arena_text(&fold->kept, entry->object_id);
-        row->parked.count = 0;
-        for (size_t p = 0; p < entry->parked.count; p++) {
-            if (entry->parked.at[p]->removed)
-                continue;
-            struct parked *parked = ARENA_NEW(&fold->kept, struct parked);
-            *parked = *entry->parked.at[p];
-            assert_int_equal(unpack_event(pack_event(&entry->parked.at[p]->event, &fold->batch), &fold->kept,
-                                          &parked->event, &err),
-                             OK);
-            *ARENA_PUSH(&fold->kept, &row->parked) = parked;
-        }
         fold->rows_written++;
     }
 }
@@ -333,24 +374,54 @@ static enum verdict run(struct fold *fold, const struct event *const *events, si
     return verdict;
 }
 
-void fold_batch(struct fold *fold, const struct event *const *events, size_t count) {
-    (void)run(fold, events, count);
-}
-
-enum verdict fold_event(struct fold *fold, const struct event *event) {
-    return run(fold, &event, 1);
-}
-
-enum verdict fold_expire(struct fold *fold, const struct event *parked) {
-    int64_t now_us = fold->now_us;
-    struct event act = {.type = CALENDAR_PARKED_EXPIRED,
+static struct event act_of(enum event_type type, struct text ref, const struct event *parked) {
+    struct event act = {.type = type,
                         .topic = parked->topic,
                         .partition = parked->partition,
                         .offset = parked->offset,
                         .timestamp_ms = parked->timestamp_ms};
-    act.as.parked.ref =
+    act.as.parked.ref = ref;
+    act.as.parked.waited = parked;
+    return act;
+}
+
+/* The calendar's turn: what was left over under refs that are known takes effect. */
+static void settle_left_over(struct fold *fold) {
+    size_t count, written = fold->rows_written;
+    struct ref_entry *const *refs = state_refs(fold->rows, &count);
+    for (size_t i = 0; i < count; i++) {
+        while (refs[i]->now == REF_KNOWN && refs[i]->parked.count) {
+            struct event act = act_of(CALENDAR_PARKED_LEARNT, refs[i]->ref, &refs[i]->parked.at[0]->event);
+            const struct event *acts[] = {&act};
+            size_t before = refs[i]->parked.count;
+            run(fold, acts, 1);
+            assert_true(refs[i]->parked.count < before);
+            refs = state_refs(fold->rows, &count);
+        }
+    }
+    fold->rows_written = written;
+}
+
+void fold_batch(struct fold *fold, const struct event *const *events, size_t count) {
+    (void)run(fold, events, count);
+    settle_left_over(fold);
+}
+
+enum verdict fold_event(struct fold *fold, const struct event *event) {
+    enum verdict verdict = run(fold, &event, 1);
+    settle_left_over(fold);
+    return verdict;
+}
+
+enum verdict fold_expire(struct fold *fold, const struct event *parked) {
+    int64_t now_us = fold->now_us;
+    struct text ref =
         parked->type == DELIVERY_STATUS ? parked->as.delivery.shipment_ref : parked->as.ack.notice_ref;
-    fold->now_us = parked->timestamp_ms * 1000 + INT64_C(30) * 86400 * 1000000;
+    const struct ref_entry *row = state_find_ref(fold->rows, ref);
+    if (!row || find_parked(row, parked) == row->parked.count)
+        return VERDICT_APPLIED; /* not due: settled already */
+    struct event act = act_of(CALENDAR_PARKED_EXPIRED, ref, parked);
+    fold->now_us = parked->timestamp_ms * 1000 + PARKING_US;
     enum verdict verdict = fold_event(fold, &act);
     fold->now_us = now_us;
     return verdict;

@@ -83,7 +83,7 @@ struct world_row *world_add(struct world *world, const char *topic, const char *
 
 static enum outcome open_outbox(void *opaque, bool *ours, struct err *err) {
     ENTER(world, opaque);
-    *ours = world->locked = true;
+    *ours = world->locked = !world->elsewhere;
     return leave(world, err);
 }
 

@@ -26,6 +26,7 @@ struct world {
     struct relay_mark mirror[WORLD_TOPICS];
     size_t mirror_count;
     bool locked;
+    bool elsewhere; /* another relay has the lock */
     struct relay_want wanted;
     /* Kafka */
     const struct world_row *log[WORLD_LOG]; /* as read_committed sees it */

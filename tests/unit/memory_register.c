@@ -1,6 +1,7 @@
 /* A register and topics in memory, with a fault at any call. */
 #include "tests/unit/memory_register.h"
 #include "core/decide/pack.h"
+#include "tests/unit/memory_parked.h"
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -161,9 +162,14 @@ static enum outcome memory_poll(void *context, int timeout_ms, struct topic_poll
         /* In the order of turns, so that disturbed runs see what the undisturbed one saw. */
         if (position->fetch < 0 && position->row.next <= record->offset)
             return OK;
-        if (position->fetch < 0 || record->offset < position->fetch)
+        bool stale =
+            memory->stale && strcmp(record->topic, memory->stale) == 0 && record->offset < position->fetch;
+        if (!stale && (position->fetch < 0 || record->offset < position->fetch))
             continue;
-        position->fetch = record->offset + 1;
+        if (stale)
+            memory->stale = NULL;
+        else
+            position->fetch = record->offset + 1;
         *polled = (struct topic_polled){TOPIC_RECORD,   text_of(record->topic), record->partition,
                                         record->offset, record->value.size,     record};
         return done_locally(memory);
@@ -219,6 +225,8 @@ static enum outcome memory_watermarks(void *context, struct text topic, int32_t 
                                       int64_t *high, struct err *err) {
     struct memory_register *memory = context;
     MAY_FAIL();
+    if (memory->broker_away)
+        return err_set(err, RETRY, 0, "Kafka is away");
     *low = 0;
     *high = position_of(memory, topic, partition)->end;
     return OK;
@@ -237,9 +245,8 @@ static enum outcome memory_cluster(void *context, struct arena *arena, struct te
     return OK;
 }
 static enum outcome memory_check(void *context, struct err *err) {
-    (void)context;
-    (void)err;
-    return OK;
+    const struct memory_register *memory = context;
+    return memory->broker_away ? err_set(err, RETRY, 0, "Kafka is away") : OK;
 }
 
 const struct topic_ops memory_topic_ops = {.poll = memory_poll,
@@ -256,6 +263,8 @@ const struct topic_ops memory_topic_ops = {.poll = memory_poll,
 
 static enum outcome memory_open(void *context, struct err *err) {
     struct memory_register *memory = context;
+    if (memory->register_away)
+        return err_set(err, RETRY, 0, "the register is away");
     if (memory->connected)
         return OK;
     MAY_FAIL();
@@ -330,7 +339,7 @@ static enum outcome memory_read(void *context, struct arena *arena, const struct
     MAY_FAIL();
     *rows = (struct read_rows){0};
     READ(refs, refs, text_equal(row->ref, key->owner));
-    READ(parked, refs, text_equal(row->ref, key->owner));
+    memory_parked_read(memory, arena, request, rows);
     READ(persons, persons, text_equal(row->person, key->owner));
     READ(orders, orders, text_equal(row->customer_id, key->owner) && text_equal(row->order_id, key->object));
     READ(shipments, shipments,
@@ -365,6 +374,10 @@ static bool guards_hold(struct memory_register *memory, const struct write *writ
     for (size_t i = 0; i < write->refs_parked.count; i++) {
         struct row_ref *there = FIND(memory, refs, text_equal(row->ref, write->refs_parked.at[i]->ref));
         if (!there || text_present(there->recipient))
+            return false;
+    }
+    for (size_t i = 0; i < write->unparked.count; i++) {
+        if (!memory_parked_find(memory, &write->unparked.at[i]))
             return false;
     }
     return true;
@@ -468,15 +481,18 @@ static void apply_refs(struct memory_register *memory, const struct write *write
     for (size_t i = 0; i < write->refs_parked.count; i++)
         apply_ref(memory, write->refs_parked.at[i]);
     for (size_t i = 0; i < write->unparked.count; i++) {
-        const struct row_parked *gone = &write->unparked.at[i];
-        struct row_parked *there =
-            FIND(memory, parked, text_equal(row->ref, gone->ref) && row->offset == gone->offset);
+        struct row_parked *there = memory_parked_find(memory, &write->unparked.at[i]);
         assert(there);
         *there = memory->parked.at[--memory->parked.count];
     }
+    memory_parked_settled(memory, write);
     for (size_t i = 0; i < write->parked.count; i++) {
         const struct write_parked *at = &write->parked.at[i];
         const struct event *event = &at->at->event;
+        const struct row_parked place = {
+            .ref = at->ref, .topic = event->topic, .partition = event->partition, .offset = event->offset};
+        if (memory_parked_find(memory, &place))
+            continue; /* read again */
         struct row_parked *to = ARENA_PUSH(&memory->kept, &memory->parked);
         *to = (struct row_parked){
             keep(memory, at->ref),
@@ -557,16 +573,13 @@ static enum outcome memory_keep_calendar(void *context, bool *mine, struct err *
     return done(memory, err);
 }
 
-static enum outcome memory_due(void *context, struct arena *arena, int64_t now_us, size_t limit,
-                               struct row_parked **rows, size_t *count, struct err *err) {
+static enum outcome memory_due(void *context, struct arena *arena, enum due_kind kind, int64_t now_us,
+                               const struct row_parked *after, size_t limit, struct row_parked **rows,
+                               size_t *count, struct err *err) {
     struct memory_register *memory = context;
     NEEDS_CONNECTION();
     MAY_FAIL();
-    *rows = ARENA_ARRAY(arena, struct row_parked, memory->parked.count + 1);
-    *count = 0;
-    for (size_t i = 0; i < memory->parked.count && *count < limit; i++)
-        if (memory->parked.at[i].expires_us <= now_us)
-            (*rows)[(*count)++] = memory->parked.at[i];
+    *count = memory_parked_due(memory, arena, kind, now_us, after, limit, rows);
     return OK;
 }
 

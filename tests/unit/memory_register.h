@@ -52,6 +52,8 @@ struct memory_register {
     LIST(struct text) dead_letters; /* "topic/partition/offset reason detail" */
     struct write *pending;
     bool connected, reassigned;
+    bool register_away, broker_away; /* until the test says otherwise */
+    const char *stale; /* this topic's first record comes once more, from before the last assign */
     int64_t now_us;
     const char *poison; /* a write that touches this order is refused with 22P05 */
     /* the fault: at the fault_at-th call of a table */

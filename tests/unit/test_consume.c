@@ -27,6 +27,7 @@ struct world {
     struct memory_vault vault;
     struct keyring *keyring;
     struct consumer consumer;
+    size_t arena_bytes; /* 0: plenty */
     bool running;
 };
 
@@ -66,7 +67,7 @@ static void start(struct world *world, size_t batch_records) {
                                   .owner = TEXT("test/0/0"),
                                   .batch_records = batch_records,
                                   .batch_bytes = 1 << 20,
-                                  .arena_bytes = 1 << 26};
+                                  .arena_bytes = world->arena_bytes ? world->arena_bytes : 1 << 26};
     memory_register_restart(&world->memory);
     assert_int_equal(consumer_init(&world->consumer, &given, &err), OK);
     world->running = true;
@@ -219,27 +220,44 @@ static void publish_status(struct world *world, const char *id, const char *time
                             id, time, data);
 }
 
+static void publish_placed(struct memory_register *memory) {
+    memory_register_publish(
+        memory, "shop.order.v1", "c1", "shop.order.placed", "p1", "2026-05-10T10:00:00Z",
+        "{\"order_id\":\"o1\",\"customer_id\":\"c1\",\"guest\":false,\"currency\":\"EUR\",\"total\":1000,"
+        "\"lines\":[{\"sku\":\"a\",\"quantity\":1,\"price\":1000}]}");
+}
+
+static void publish_requested(struct memory_register *memory) {
+    memory_register_publish(
+        memory, "shop.shipment.v1", "c1", "shop.shipment.requested", "q1", "2026-05-11T10:00:00Z",
+        "{\"shipment_id\":\"s1\",\"order_id\":\"o1\",\"customer_id\":\"c1\",\"consignee\":" CONTACT
+        ",\"direction\":\"outbound\",\"carrier\":\"matkahuolto\",\"service\":\"home\",\"parcels\":1}");
+}
+
+static void publish_order_and_shipment(struct memory_register *memory) {
+    publish_placed(memory);
+    publish_requested(memory);
+}
+
+static void world_empty(struct world *world, size_t arena_bytes) {
+    *world = (struct world){.arena_bytes = arena_bytes};
+    memory_register_init(&world->memory);
+    memory_vault_init(&world->vault);
+}
+
 static void world_init(struct world *world) {
     struct memory_register *memory = &world->memory;
-    *world = (struct world){0};
-    memory_register_init(memory);
-    memory_vault_init(&world->vault);
+    world_empty(world, 0);
     publish_status(world, "t1", "2026-05-12T10:00:00Z", "in_transit");
     memory_register_publish(memory, "shop.customer.v1", "c1", "shop.customer.registered", "r1",
                             "2026-05-01T10:00:00Z",
                             "{\"customer_id\":\"c1\",\"kind\":\"account\",\"contact\":" CONTACT
                             ",\"notice\":{\"id\":\"n1\",\"sha256\":\"" HASH "\",\"language\":\"sv\"}}");
-    memory_register_publish(
-        memory, "shop.order.v1", "c1", "shop.order.placed", "p1", "2026-05-10T10:00:00Z",
-        "{\"order_id\":\"o1\",\"customer_id\":\"c1\",\"guest\":false,\"currency\":\"EUR\",\"total\":1000,"
-        "\"lines\":[{\"sku\":\"a\",\"quantity\":1,\"price\":1000}]}");
+    publish_placed(memory);
     memory_register_publish(
         memory, "shop.order.v1", "c1", "shop.order.paid", "p2", "2026-05-10T10:01:00Z",
         "{\"order_id\":\"o1\",\"customer_id\":\"c1\",\"amount\":1000,\"currency\":\"EUR\"}");
-    memory_register_publish(
-        memory, "shop.shipment.v1", "c1", "shop.shipment.requested", "q1", "2026-05-11T10:00:00Z",
-        "{\"shipment_id\":\"s1\",\"order_id\":\"o1\",\"customer_id\":\"c1\",\"consignee\":" CONTACT
-        ",\"direction\":\"outbound\",\"carrier\":\"matkahuolto\",\"service\":\"home\",\"parcels\":1}");
+    publish_requested(memory);
     memory_register_publish(memory, "shop.customer.v1", "c1", "shop.customer.changed", "r2",
                             "2026-05-02T10:00:00Z", "{\"customer_id\":\"c1\",\"contact\":{\"phone\":null}}");
     memory_register_publish(memory, "shop.order.v1", "c1", "shop.order.paid", "bad", "2026-05-10T10:02:00Z",
@@ -338,8 +356,7 @@ static void test_parked_expires_once(void **state) {
     struct world *world = calloc(1, sizeof *world);
     struct err err;
     (void)state;
-    memory_register_init(&world->memory);
-    memory_vault_init(&world->vault);
+    world_empty(world, 0);
     publish_status(world, "t1", "2026-05-12T10:00:00Z", "in_transit");
     run(world, 100);
     assert_int_equal(world->memory.parked.count, 1);
@@ -349,6 +366,122 @@ static void test_parked_expires_once(void **state) {
     assert_int_equal(world->memory.parked.count, 0);
     assert_int_equal(world->memory.dead_letters.count, 1);
     assert_non_null(strstr(world->memory.dead_letters.at[0].at, "unknown_ref"));
+    world_release(world);
+    free(world);
+}
+
+/* ---- many under one ref ---- */
+
+enum { MANY = 5000, SMALL_ARENA = 4 << 20 };
+
+static void publish_many(struct world *world, int count) {
+    static const char *const statuses[] = {"pre_transit", "in_transit", "out_for_delivery", "delivered"};
+    struct ref ref = ref_shipment(&ref_key, TEXT("matkahuolto"), TEXT("c1"), TEXT("s1"));
+    for (int i = 0; i < count; i++) {
+        char data[256], id[16], time[32];
+        snprintf(id, sizeof id, "t%d", i);
+        snprintf(time, sizeof time, "2026-05-12T10:%02d:%02dZ", i / 60 % 60, i % 60);
+        snprintf(data, sizeof data, "{\"shipment_ref\":\"%s\",\"parcel\":%d,\"status\":\"%s\"}", ref.chars,
+                 1 + i % 7, statuses[i % 4]);
+        memory_register_publish(&world->memory, "carrier.matkahuolto.v1", ref.chars,
+                                "carrier.delivery.status", id, time, data);
+    }
+}
+
+static void turn_until_unparked(struct world *world, size_t rest) {
+    struct err err;
+    for (int turns = 0; world->memory.parked.count > rest; turns++) {
+        assert_int_equal(consume_turn(&world->consumer, 100, &err), OK);
+        assert_true(turns < 200);
+    }
+}
+
+/* Given thousands of statuses under one ref that nobody knows, when the shipment comes, then all of them take
+ * effect, portion by portion and in little memory, and the dump is that of the ordered run. */
+static void test_many_under_one_ref(void **state) {
+    struct world *world = calloc(1, sizeof *world);
+    struct arena arena;
+    struct text dumps[2];
+    (void)state;
+    arena_init(&arena, (size_t)1 << 26);
+    for (int parked_first = 0; parked_first < 2; parked_first++) {
+        world_empty(world, SMALL_ARENA);
+        if (!parked_first)
+            publish_order_and_shipment(&world->memory);
+        publish_many(world, MANY);
+        run(world, 500);
+        assert_int_equal(world->memory.parked.count, parked_first ? MANY : 0);
+        if (parked_first) {
+            stop(world);
+            publish_order_and_shipment(&world->memory);
+            run(world, 500);
+            turn_until_unparked(world, 0);
+        }
+        assert_int_equal(world->memory.dead_letters.count, 0);
+        dumps[parked_first] = dump_of(world, &arena);
+        world_release(world);
+    }
+    assert_same(dumps[1], dumps[0], "dump", FAULT_NONE, 0);
+    arena_release(&arena);
+    free(world);
+}
+
+/* Given thousands under one ref that nobody learns, when 30 days have passed, then each is a dead letter, in
+ * portions between which the loop polls. */
+static void test_many_expire(void **state) {
+    struct world *world = calloc(1, sizeof *world);
+    struct err err;
+    (void)state;
+    world_empty(world, SMALL_ARENA);
+    publish_many(world, MANY);
+    run(world, 500);
+    world->memory.now_us += INT64_C(31) * 86400 * 1000000;
+    assert_int_equal(consume_turn(&world->consumer, 100, &err), OK);
+    assert_in_range(world->memory.parked.count, MANY / 2, MANY - 1);
+    assert_false(consumer_caught_up(&world->consumer));
+    turn_until_unparked(world, 0);
+    assert_int_equal(world->memory.dead_letters.count, MANY);
+    world_release(world);
+    free(world);
+}
+
+/* Given one left over event that cannot be opened, when the calendar comes to it, then it is passed over and
+ * all others take effect; put right, it does so too. */
+static void test_bad_act_holds_up_no_other(void **state) {
+    struct world *world = calloc(1, sizeof *world);
+    (void)state;
+    world_empty(world, 0);
+    publish_many(world, 1500);
+    run(world, 500);
+    struct row_parked *bad = &world->memory.parked.at[700];
+    int64_t offset = bad->offset;
+    char *byte = (char *)(uintptr_t)bad->body.at + bad->body.size - 1;
+    *byte ^= 1;
+    stop(world);
+    publish_order_and_shipment(&world->memory);
+    run(world, 500);
+    turn_until_unparked(world, 1);
+    assert_int_equal(world->memory.parked.at[0].offset, offset);
+    *byte ^= 1;
+    world->memory.now_us += INT64_C(120) * 1000000;
+    turn_until_unparked(world, 0);
+    assert_int_equal(world->memory.dead_letters.count, 0);
+    world_release(world);
+    free(world);
+}
+
+/* Given a record that alone does not fit the memory, then its partition parks: it is no dead letter. */
+static void test_too_large_for_memory_parks(void **state) {
+    struct world *world = calloc(1, sizeof *world);
+    struct err err;
+    (void)state;
+    world_empty(world, 8000);
+    publish_order_and_shipment(&world->memory);
+    start(world, 100);
+    for (int turns = 0; turns < 100; turns++)
+        assert_int_equal(consume_turn(&world->consumer, 100, &err), OK);
+    assert_string_equal(memory_position(&world->memory, "shop.order.v1")->parked, "too_large_for_memory");
+    assert_int_equal(world->memory.dead_letters.count, 0);
     world_release(world);
     free(world);
 }
@@ -401,11 +534,67 @@ static void test_missing_ring_parks(void **state) {
     free(world);
 }
 
+/* Given a record that was fetched before the last assign, when the fingerprint is awaited, then it is not
+ * taken for the fingerprint's. */
+static void test_stale_record_parks_nothing(void **state) {
+    struct world *world = calloc(1, sizeof *world);
+    struct err err;
+    (void)state;
+    world_init(world);
+    run(world, 100);
+    stop(world);
+    start(world, 100);
+    world->memory.stale = "shop.order.v1";
+    for (int turns = 0; turns < 50; turns++)
+        assert_int_equal(consume_turn(&world->consumer, 100, &err), OK);
+    assert_null(world->memory.stale);
+    assert_string_equal(memory_position(&world->memory, "shop.order.v1")->parked, "");
+    assert_true(consumer_caught_up(&world->consumer));
+    world_release(world);
+    free(world);
+}
+
+static void expect_reason(struct world *world, const char *code) {
+    struct err err;
+    char reason[200];
+    for (int turns = 0; turns < 200; turns++) {
+        assert_int_equal(consume_turn(&world->consumer, 100, &err), OK);
+        assert_false(consumer_ready(&world->consumer, reason, sizeof reason));
+        if (turns > 100 && strncmp(reason, code, strlen(code)) != 0)
+            fail_msg("turn %d: %s", turns, reason);
+    }
+}
+
+/* Given that the register, or Kafka, is away, then /readyz says so all the time, in the backoffs too; and no
+ * longer once it is back. */
+static void test_reason_of_an_outage(void **state) {
+    struct world *world = calloc(1, sizeof *world);
+    struct err err;
+    char reason[200];
+    (void)state;
+    world_init(world);
+    world->memory.register_away = true;
+    start(world, 100);
+    expect_reason(world, "register_away");
+    world->memory.register_away = false;
+    world->memory.broker_away = true;
+    expect_reason(world, "broker_away");
+    world->memory.broker_away = false;
+    for (int turns = 0; turns < 100; turns++)
+        assert_int_equal(consume_turn(&world->consumer, 100, &err), OK);
+    assert_true(consumer_ready(&world->consumer, reason, sizeof reason));
+    world_release(world);
+    free(world);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_any_fault_in_one_batch), cmocka_unit_test(test_any_fault_in_small_batches),
-        cmocka_unit_test(test_poison_is_bisected),     cmocka_unit_test(test_parked_expires_once),
-        cmocka_unit_test(test_other_record_parks),     cmocka_unit_test(test_missing_ring_parks),
+        cmocka_unit_test(test_any_fault_in_one_batch),     cmocka_unit_test(test_any_fault_in_small_batches),
+        cmocka_unit_test(test_poison_is_bisected),         cmocka_unit_test(test_parked_expires_once),
+        cmocka_unit_test(test_other_record_parks),         cmocka_unit_test(test_missing_ring_parks),
+        cmocka_unit_test(test_stale_record_parks_nothing), cmocka_unit_test(test_reason_of_an_outage),
+        cmocka_unit_test(test_many_under_one_ref),         cmocka_unit_test(test_many_expire),
+        cmocka_unit_test(test_bad_act_holds_up_no_other),  cmocka_unit_test(test_too_large_for_memory_parks),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

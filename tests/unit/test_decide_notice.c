@@ -288,7 +288,7 @@ static void parking_ends_after_30_days(void **state) {
     assert_int_equal(fold.rows_written, 0);
     assert_int_equal(fold_expire(&fold, &status), VERDICT_DEAD_LETTER);
     assert_dead_letter(0, "unknown_ref");
-    assert_int_equal(state_find_ref(fold.rows, status.as.delivery.shipment_ref)->now, REF_UNKNOWN);
+    assert_int_equal(state_find_ref(fold.rows, status.as.delivery.shipment_ref)->now, REF_PARKED);
     assert_int_equal(fold_expire(&fold, &status), VERDICT_APPLIED); /* already settled */
     assert_int_equal(fold.outputs.count, 1);
     struct output_id id = fold.outputs.at[0].id;

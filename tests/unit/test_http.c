@@ -129,7 +129,8 @@ static void an_unusable_address_is_said(void **state) {
     assert_null(http_new("127.0.0.1", http_port(server), 1000, &err)); /* taken */
     assert_non_null(strstr(err.text, "Address already in use"));
     assert_int_equal(err.code, EADDRINUSE);
-    struct http *second = http_serve("127.0.0.1", http_port(server), 1000, &err); /* a daemon goes elsewhere */
+    struct http *second =
+        http_serve("127.0.0.1", http_port(server), 1000, &err); /* a daemon goes elsewhere */
     assert_non_null(second);
     assert_int_not_equal(http_port(second), http_port(server));
     http_free(second);

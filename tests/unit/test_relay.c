@@ -149,6 +149,30 @@ static void rows_added_meanwhile_come_through(void **state) {
     assert_int_equal(world.floor, world.last_value);
 }
 
+/* Asked to end when all is through, a standby ends with what the other relay settled, and not before. */
+static void a_standby_sees_the_end(void **state) {
+    (void)state;
+    static struct world world;
+    plain_world(&world);
+    run_to_end(&world, 4);
+    world.elsewhere = true;
+    assert_int_equal(run_once(&world, 4), OK);
+    world_add(&world, "disclosure.a.v1", "x");
+    world.crash_before = world.calls + 50; /* it looks again and again */
+    assert_int_not_equal(run_once(&world, 4), OK);
+    assert_true(world.dead);
+}
+
+static void a_topic_that_stays_stalled_ends_it(void **state) {
+    (void)state;
+    static struct world world;
+    plain_world(&world);
+    world.denied = "disclosure.a.v1";
+    world.denials = 1000000;
+    assert_int_equal(run_once(&world, 4), FATAL);
+    assert_false(world.dead);
+}
+
 static void the_judge_sees_duplicates(void **state) {
     (void)state;
     static struct world world;
@@ -235,6 +259,8 @@ int main(void) {
         cmocka_unit_test(every_crash_point_with_refusals_keeps_each_row_once),
         cmocka_unit_test(two_faults_keep_each_row_once),
         cmocka_unit_test(rows_added_meanwhile_come_through),
+        cmocka_unit_test(a_standby_sees_the_end),
+        cmocka_unit_test(a_topic_that_stays_stalled_ends_it),
         cmocka_unit_test(the_judge_sees_duplicates),
         cmocka_unit_test(a_diverged_register_is_refused),
         cmocka_unit_test(a_lost_position_is_refused),
