@@ -78,6 +78,10 @@ static rd_kafka_t *writer(const char *stack, const char *principal) {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set(conf, "linger.ms", "5", NULL, 0); /* as Java's clients have it since Kafka 4.0 */
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+    /* Also theirs: with librdkafka's million, small requests queue up at the broker instead of growing into
+     * batches. */
+    rd_kafka_conf_set(conf, "max.in.flight", "5", NULL, 0);
+    rd_kafka_conf_set(conf, "socket.nagle.disable", "true", NULL, 0);
     rd_kafka_conf_set(conf, "queue.buffering.max.messages", "500000", NULL, 0);
     rd_kafka_conf_set(conf, "compression.codec", "lz4", NULL, 0);
     return client(stack, principal, RD_KAFKA_PRODUCER, conf);
