@@ -102,6 +102,8 @@ static struct load_entry *entry_make(struct load *load, enum need_kind kind, str
     case NEED_NOTICE:
         asked = ARENA_PUSH(load->arena, &load->notices);
         break;
+    default:
+        break;
     }
     if (!asked)
         return NULL;

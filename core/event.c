@@ -24,6 +24,7 @@ const struct event_info event_infos[EVENT_TYPES] = {
     [REQUEST_IDENTIFIED] = {"privacy.request.identified", "privacy.request.v1", KEY_REQUEST, false},
     [DELIVERY_STATUS] = {"carrier.delivery.status", "carrier", KEY_REF, true},
     [NOTICE_ACKNOWLEDGED] = {"carrier.notice.acknowledged", "carrier", KEY_REF, true},
+    [COMMAND_TIED] = {"register.command", "register.command.v1", KEY_REQUEST, false},
     [CALENDAR_PARKED_EXPIRED] = {"calendar.parked.expired", NULL, KEY_NONE, true},
     [CALENDAR_PARKED_LEARNT] = {"calendar.parked.learnt", NULL, KEY_NONE, true},
 };

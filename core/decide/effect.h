@@ -24,6 +24,8 @@ decide_effect order_placed, order_changed, order_paid, order_cancelled;         
 decide_effect shipment_requested, shipment_cancelled; /* delivery.c; changed = requested */
 decide_effect delivery_status, notice_acknowledged;   /* parking.c */
 decide_effect parked_expired, parked_learnt;          /* parking.c */
+decide_effect consent_stated;                         /* consent.c: granted, withdrawn, objected */
+decide_effect request_received, request_identified, command_tied; /* request.c */
 
 /* ---- merging ---- */
 
@@ -62,6 +64,51 @@ bool contact_states(const struct contact *contact, enum contact_field field);
  */
 bool contact_wins(const struct person *person, const struct event *event, enum contact_field field,
                   struct version *version);
+
+/* ---- erasure: erasure.c ---- */
+
+/* A valid cut stands or falls from now on, or comes: everything of the person is assigned to its generation
+ * anew and what is erased goes, with tombstone, notices and `anonymized` (SEMANTICS.md, The act of erasure).
+ * The person's whole is loaded. */
+enum outcome erasure_cut(struct decision *decision, const struct event *event, struct text person,
+                         int64_t cut_us, enum cut_cause cause) MUST_CHECK;
+/* A shipment that a request's cut concerns was made, moved, closed or opened again: its cell, and whether its
+ * tombstones are complete, follow. */
+enum outcome erasure_follow(struct decision *decision, const struct event *event,
+                            struct shipment *shipment) MUST_CHECK;
+/* A delivery fact about the consignee at that time is taken in no more: so long after `complete`, or
+ * restored. */
+bool erasure_refuses(const struct decision *decision, struct text person, int64_t time_us);
+/* The keys of the category in that ring go. */
+enum outcome erasure_doom(struct decision *decision, struct text person, int64_t generation,
+                          enum category category) MUST_CHECK;
+/* Latest of the closing times of all shipments to the person first requested not later than the cut;
+ * TIME_NONE: none; *waits when one is open. */
+int64_t erasure_closed_us(struct decision *decision, struct text person, int64_t cut_us, bool *waits);
+/* The person's requests follow when a cut became complete or no longer is. */
+enum outcome request_follow(struct decision *decision, const struct event *event,
+                            struct text person) MUST_CHECK; /* request.c */
+
+/* ---- marketing: consent.c, permission.c, newsletter.c, address.c ---- */
+
+/* A registered or changed of the person stated addresses, taken in or dropped because of a cut; or the cuts
+ * changed (event's contact is then not looked at): facts.addresses, the addresses' entries, the newest
+ * generation's current ones and whoever's permission hangs on them follow. */
+enum outcome address_stated(struct decision *decision, const struct event *event) MUST_CHECK;
+enum outcome address_recut(struct decision *decision, const struct event *event,
+                           struct text person) MUST_CHECK;
+/* Whatever the person's permission hangs on may have changed (openers, consents, addresses, orders, cuts):
+ * lines of each generation are told anew, the record goes out when the last line's generation differs, and
+ * the mail houses follow. profile_before: content of the newest profile before the event, for `corrected`;
+ * absent: it did not change. closed, request: why it ended when it did through a cut. */
+enum outcome permission_follow(struct decision *decision, const struct event *event, struct text person,
+                               struct text profile_before) MUST_CHECK;
+/* The generations of his consents after the cuts changed, and the ends of their proofs. */
+enum outcome consent_recut(struct decision *decision, struct text person) MUST_CHECK;
+/* The ends of his proofs, when his profile's end moved. */
+enum outcome consent_keep_until(struct decision *decision, struct text person) MUST_CHECK;
+/* The latest end of the proofs of generations up to that one; DATE_NONE: there is none. */
+int32_t consent_proofs_until(const struct decision *decision, struct text person, int64_t generation);
 
 /* ---- orders: order.c, order_cell.c ---- */
 
