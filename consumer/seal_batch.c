@@ -207,8 +207,8 @@ static enum outcome seal_cells(struct sealing *sealing, struct err *err) {
         output->body = output->at->body;
         if (!text_present(output->at->person))
             continue;
-        if (!keyring_transit_key(keyring, output->at->person, output->at->generation, output->at->category,
-                                 0, &key))
+        if (!keyring_transit_key(keyring, output->at->person, output->at->generation, output->at->category, 0,
+                                 &key))
             return no_key(err);
         struct seal_place place = {"outbox",
                                    "body",
