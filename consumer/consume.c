@@ -31,6 +31,13 @@ enum outcome consumer_init(struct consumer *consumer, const struct consume_setup
     consumer->records = calloc(setup->batch_records, sizeof(*consumer->records));
     if (!consumer->writer || !consumer->sealer || !consumer->records)
         return err_set(err, RETRY, 0, "no memory for a worker");
+    consumer->erase = (struct erase){.ops = setup->erase_ops,
+                                     .reg = setup->reg,
+                                     .keyring = setup->keyring,
+                                     .writer = consumer->writer,
+                                     .clock = setup->clock,
+                                     .clock_context = setup->clock_context};
+    erase_init(&consumer->erase);
     return decoder_init(&consumer->decoder, setup->policy, setup->digest_key) == OK
                ? OK
                : err_set(err, RETRY, 0, "no memory for a worker's decoder");
@@ -541,7 +548,7 @@ enum outcome consume_turn(struct consumer *consumer, int wait_ms, struct err *er
         outcome = take_assignment(consumer, err);
     if (outcome == OK && !consumer->reassigned)
         outcome = claim_due(consumer, err);
-    if (calendar_busy(&consumer->calendar))
+    if (calendar_busy(&consumer->calendar) || (consumer->calendar.mine && erase_at_once(&consumer->erase)))
         wait_ms = 0;
     if (outcome == OK)
         outcome = consume_batch(consumer, assignment_wait_ms(&consumer->assignment, wait_ms), err);
@@ -552,7 +559,9 @@ enum outcome consume_turn(struct consumer *consumer, int wait_ms, struct err *er
         outcome = settle(consumer, transact(consumer, decode_batch, err), err);
         metrics_observe_us(METRIC_BATCH_SECONDS, monotonic_us(consumer) - began_us);
     }
-    return outcome == OK ? calendar_turn(consumer, err) : outcome;
+    if (outcome == OK)
+        outcome = calendar_turn(consumer, err);
+    return outcome == OK ? consume_erase(consumer, err) : outcome;
 }
 
 /* ---- how it stands ---- */
@@ -575,5 +584,6 @@ bool consumer_ready(const struct consumer *consumer, char *reason, size_t room) 
 
 bool consumer_caught_up(const struct consumer *consumer) {
     return consumer->assigned_once && !consumer->reassigned && !consumer->away &&
-           assignment_caught_up(&consumer->assignment) && !calendar_busy(&consumer->calendar);
+           assignment_caught_up(&consumer->assignment) && !calendar_busy(&consumer->calendar) &&
+           !(consumer->calendar.mine && erase_busy(&consumer->erase));
 }
