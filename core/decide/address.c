@@ -136,9 +136,8 @@ static enum outcome refresh(struct decision *decision, const struct event *event
         if (!there)
             return OK;
         drop_entry(address, at);
-        return before.objected_first_us == TIME_NONE
-                   ? OK
-                   : follow_others(decision, event, address, guard->person);
+        return before.objected_first_us == TIME_NONE ? OK
+                                                     : follow_others(decision, event, address, guard->person);
     }
     bool objected = before.objected_first_us != entry.objected_first_us ||
                     before.objected_last_us != entry.objected_last_us;
@@ -216,8 +215,8 @@ static bool won(const struct person *row, const struct event *event, enum contac
 
 enum outcome address_stated(struct decision *decision, const struct event *event) {
     struct text person = event->customer_id;
-    struct text stated[2] = {[ADDRESS_EMAIL] = event->as.customer.email_hash,
-                             [ADDRESS_PHONE] = event->as.customer.phone_hash};
+    struct text stated[2] = {
+        [ADDRESS_EMAIL] = event->as.customer.email_hash, [ADDRESS_PHONE] = event->as.customer.phone_hash};
     struct person *guard = state_person(decision->state, person, GENERATION_FIRST);
     struct person *row =
         state_find_person(decision->state, person, state_newest_generation(decision->state, person));

@@ -45,9 +45,8 @@ static int64_t profile_end_us(const struct decision *decision, struct text perso
     if (!row)
         return TIME_NONE;
     struct clocks clocks = clocks_none();
-    clocks.at_us[CLOCK_LAST_ACTIVITY] = row->profile_activity_us > row->order_activity_us
-                                            ? row->profile_activity_us
-                                            : row->order_activity_us;
+    clocks.at_us[CLOCK_LAST_ACTIVITY] =
+        row->profile_activity_us > row->order_activity_us ? row->profile_activity_us : row->order_activity_us;
     clocks.at_us[CLOCK_RELATIONSHIP_END] = row->closed_us;
     clocks.at_us[CLOCK_RECORDED] = row->recorded_us;
     int32_t end = policy_until(decision->policy, CATEGORY_PROFILE, &clocks, NULL, 0);
@@ -184,8 +183,7 @@ static enum outcome enter(struct decision *decision, const struct event *event, 
     consent->version.protective = event->type != CONSENT_GRANTED;
     consent->by_token = by_token;
     consent->generation =
-        by_token ? generation
-                 : state_generation_at(decision->state, consent->person, event->version.time_us);
+        by_token ? generation : state_generation_at(decision->state, consent->person, event->version.time_us);
     consent->purpose = event->as.consent.purpose;
     consent->channel = event->as.consent.channel;
     consent->basis = event->as.consent.basis;
@@ -221,7 +219,8 @@ enum outcome consent_taken(struct decision *decision, const struct event *event,
     guard->facts.consents++;
     TRY(person_touch(decision, person, GENERATION_FIRST));
     TRY(consent_keep_until(decision, person));
-    if (event->type != CONSENT_GRANTED)
+    bool ended = state_cut_of(decision->state, person, consent_generation(decision->state, consent));
+    if (event->type == CONSENT_OBJECTED || (event->type == CONSENT_WITHDRAWN && ended))
         TRY(address_consented(decision, event, person));
     return permission_follow(decision, event, person, TEXT_ABSENT);
 }

@@ -1,6 +1,6 @@
-/* What the files of marketing share: consent.c says which facts there are and what they speak of, permission.c
- * what follows from them, address.c whose addresses are suppressed, newsletter.c what mail houses are told.
- * PURE. */
+/* What the files of marketing share: consent.c says which facts there are and what they speak of,
+ * permission.c what follows from them, address.c whose addresses are suppressed, newsletter.c what mail
+ * houses are told. PURE. */
 #ifndef KR_DECIDE_MARKETING_H
 #define KR_DECIDE_MARKETING_H
 
@@ -26,8 +26,8 @@ enum outcome consent_taken(struct decision *decision, const struct event *event,
 
 /* The hash of the e-mail or phone (ADDRESS_...) that may be seen in the row's profile; absent: none. */
 struct text address_seen(const struct person *row, size_t which);
-/* The person's withdrawals or objections changed: entries of all his addresses, and whoever's permission hangs
- * on them, follow. */
+/* The person's withdrawals or objections changed: entries of all his addresses, and whoever's permission
+ * hangs on them, follow. */
 enum outcome address_consented(struct decision *decision, const struct event *event,
                                struct text person) MUST_CHECK;
 
