@@ -3,7 +3,7 @@
 #include "core/decide/marketing.h"
 #include "core/decide/needs.h"
 
-/* What events of this batch may bring before this one's turn (struct person, hints). */
+/* What events of this batch may bring before this one's turn (struct person, marketing_hints). */
 #define HINT_LETTER 1u  /* a mail house may be told of him */
 #define HINT_OBJECTS 2u /* he may object */
 
@@ -157,7 +157,8 @@ static enum outcome ask_notices(struct asking *asking, const struct person *guar
         }
     }
     struct person row = {.person = guard->person, .generation = newest};
-    for (size_t n = 0; guard->hints & HINT_LETTER && newsletter_unit(asking->policy, n, &unit); n++) {
+    for (size_t n = 0; guard->marketing_hints & HINT_LETTER && newsletter_unit(asking->policy, n, &unit);
+         n++) {
         struct letter letter = {.recipient = unit.carrier, .service = unit.service};
         TRY(ask_letter_notices(asking, &row, &letter));
     }
@@ -170,7 +171,7 @@ static enum outcome permission_needs(struct asking *asking, const struct person 
     bool grants = event->type == CONSENT_GRANTED && text_equal(event->customer_id, guard->person);
     if (guard->facts.consents)
         TRY(ask(asking, NEED_CONSENTS, guard->person, TEXT_ABSENT, NEED_NO_CELL));
-    if (!grants && !guard->facts.consents && !guard->hints)
+    if (!grants && !guard->facts.consents && !guard->marketing_hints)
         return OK;
     TRY(ask_current_addresses(asking, guard));
     TRY(ask_sales(asking, guard->person));
@@ -185,7 +186,7 @@ static enum outcome permission_needs(struct asking *asking, const struct person 
 static bool objects(const struct asking *asking, const struct person *guard) {
     size_t count;
     struct consent *const *consents = state_consents_of(asking->state, guard->person, &count);
-    bool any = guard->hints & HINT_OBJECTS;
+    bool any = guard->marketing_hints & HINT_OBJECTS;
     for (size_t i = 0; i < count; i++)
         any |= consents[i]->act == CONSENT_OBJECTED;
     return any;
@@ -211,9 +212,9 @@ static enum outcome others_needs(struct asking *asking, struct text person, stru
 static void leave_hints(const struct asking *asking, struct person *guard) {
     const struct event *event = asking->event;
     if (event->type == CONSENT_OBJECTED)
-        guard->hints |= HINT_OBJECTS;
+        guard->marketing_hints |= HINT_OBJECTS;
     if (event->type == CONSENT_GRANTED || (guard->facts.consents && may_allow(event)))
-        guard->hints |= HINT_LETTER;
+        guard->marketing_hints |= HINT_LETTER;
 }
 
 /* The entries of all his addresses may be armed by this event, or dropped. */
@@ -233,7 +234,7 @@ static enum outcome person_needs(struct asking *asking, struct person *guard, co
     leave_hints(asking, guard);
     TRY(ask_tokens(asking, guard, &parked));
     if (parked)
-        guard->hints |= HINT_OBJECTS;
+        guard->marketing_hints |= HINT_OBJECTS;
     TRY(permission_needs(asking, guard));
     bool arms = may_arm(asking, guard, parked);
     if (arms)

@@ -137,7 +137,8 @@ struct person {
     int64_t recorded_us;         /* earliest registered, changed, seen: clock `recorded` of the profile */
     struct version field[CONTACT_FIELDS]; /* protective: cleared. time VERSION_NONE: never stated */
     struct cell profile;                  /* a flat contact */
-    unsigned hints; /* scratch of decide_needs, of the guard only: what events of this batch may bring */
+    unsigned
+        marketing_hints; /* scratch of decide_needs, of the guard only: what events of this batch may bring */
 };
 
 /* Latest of what counts as activity and may be seen; TIME_NONE when nothing. */
