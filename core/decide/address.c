@@ -10,25 +10,6 @@ struct text address_seen(const struct person *row, size_t which) {
     return seen ? row->address[which] : TEXT_ABSENT;
 }
 
-int32_t address_until(const struct policy *policy, const struct address *address,
-                      const struct address_entry *entry) {
-    struct clocks clocks = clocks_none();
-    int64_t *matched_us = &clocks.at_us[CLOCK_LAST_MATCHED];
-    for (size_t i = 0; i < address->entries.count; i++) /* whoever states it matches it */
-        (void)latest(matched_us, address->entries.at[i].matched_us);
-    (void)latest(matched_us, entry->objected_last_us);
-    (void)latest(matched_us, entry->withdrawn_us);
-    clocks.at_us[CLOCK_RECORDED] = address_since_us(entry);
-    return policy_until(policy, CATEGORY_SUPPRESSION, &clocks, NULL, 0);
-}
-
-int64_t address_since_us(const struct address_entry *entry) {
-    int64_t since_us = entry->objected_first_us;
-    if (entry->withdrawn_us != TIME_NONE)
-        (void)earliest(&since_us, entry->withdrawn_us);
-    return since_us;
-}
-
 /* ---- what arms a person's addresses ---- */
 
 struct arming {

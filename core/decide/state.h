@@ -223,12 +223,6 @@ struct address {
     LIST(struct address_entry) entries; /* by person */
 };
 
-/* An entry is armed from its first objection or withdrawal on; TIME_NONE: it is not. */
-int64_t address_since_us(const struct address_entry *entry);
-/* How long an armed entry of the address is kept. */
-int32_t address_until(const struct policy *policy, const struct address *address,
-                      const struct address_entry *entry);
-
 /* ---- order ---- */
 
 struct payment {
