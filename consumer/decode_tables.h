@@ -11,6 +11,7 @@ enum kind {
     KIND_ID,          /* most: length */
     KIND_CUSTOMER_ID, /* an id that names no recipient */
     KIND_REF,
+    KIND_SEALED, /* base64url without padding; most: characters */
     KIND_TEXT, /* most: code points */
     KIND_COUNTRY,
     KIND_CURRENCY,
