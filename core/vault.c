@@ -86,10 +86,11 @@ static size_t rows_count(const struct ring_row *rows, size_t count, bool created
 static enum outcome rings_send(struct db *vault, struct arena *arena, const struct ring_row *rows,
                                size_t count, bool created, struct err *err) {
     size_t sent = rows_count(rows, count, created);
-    struct db_params *params = db_params_new(arena, 5);
+    struct db_params *params = db_params_new(arena, created ? 5 : 6);
     struct db_column *person = db_column(params, DB_TEXT, sent);
     struct db_column *generation = db_column(params, DB_INT8, sent);
-    struct db_column *third = db_column(params, created ? DB_BYTEA : DB_INT8, sent);
+    struct db_column *version = created ? NULL : db_column(params, DB_INT8, sent);
+    struct db_column *key_id = db_column(params, DB_BYTEA, sent);
     struct db_column *blob = db_column(params, DB_BYTEA, sent);
     struct db_column *transit = db_column(params, DB_BYTEA, sent);
     for (size_t i = 0; i < count; i++) {
@@ -98,11 +99,10 @@ static enum outcome rings_send(struct db *vault, struct arena *arena, const stru
         }
         db_put_text(person, rows[i].person);
         db_put_int(generation, rows[i].generation);
-        if (created) {
-            db_put_text(third, (struct text){(const char *)rows[i].key_id, KEY_ID_BYTES});
-        } else {
-            db_put_int(third, rows[i].version);
+        if (!created) {
+            db_put_int(version, rows[i].version);
         }
+        db_put_text(key_id, (struct text){(const char *)rows[i].key_id, KEY_ID_BYTES});
         db_put_text(blob, rows[i].blob);
         db_put_text(transit, rows[i].transit);
     }

@@ -84,7 +84,9 @@ static enum outcome memory_fetch(void *from, struct arena *arena, struct ring_ro
 
 static bool ring_put(struct memory_vault *vault, const struct ring_row *row) {
     struct ring_row *stored = memory_vault_ring(vault, row->person, row->generation);
-    if (row->version == 0 ? stored != NULL : !stored || stored->version != row->version) {
+    if (row->version == 0 ? stored != NULL
+                          : !stored || stored->version != row->version ||
+                                memcmp(stored->key_id, row->key_id, KEY_ID_BYTES) != 0) {
         return false;
     }
     if (stored) {
