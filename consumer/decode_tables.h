@@ -12,7 +12,7 @@ enum kind {
     KIND_CUSTOMER_ID, /* an id that names no recipient */
     KIND_REF,
     KIND_SEALED, /* base64url without padding; most: characters */
-    KIND_TEXT, /* most: code points */
+    KIND_TEXT,   /* most: code points */
     KIND_COUNTRY,
     KIND_CURRENCY,
     KIND_PHONE,

@@ -300,8 +300,8 @@ enum outcome dump_permission(struct dump *dump, const struct person *person,
 
 /* Kept from the latest of the objection (of an erased one's withdrawal, when that alone arms it) and whatever
  * registered or changed has the address, anybody's. */
-static int32_t suppressed_until(const struct address *address, const struct address_entry *entry,
-                                const struct policy *policy) {
+int32_t dump_suppressed_until(const struct address *address, const struct address_entry *entry,
+                              const struct policy *policy) {
     struct clocks clocks;
     int64_t last_us = entry->objected_last_us != TIME_NONE ? entry->objected_last_us : entry->withdrawn_us;
     for (size_t i = 0; i < CLOCKS; i++)
@@ -323,7 +323,7 @@ enum outcome dump_suppression(struct dump *dump, const struct address *address,
     member_text(dump, "contact_hash", address->hash);
     member_text(dump, "person", entry->person);
     member_time(dump, "since", since_us);
-    member_date(dump, "until", suppressed_until(address, entry, policy));
+    member_date(dump, "until", dump_suppressed_until(address, entry, policy));
     return line_end(dump);
 }
 

@@ -41,6 +41,9 @@ enum outcome dump_permission(struct dump *dump, const struct person *person,
 /* An entry that is armed. policy NULL: until is not known. */
 enum outcome dump_suppression(struct dump *dump, const struct address *address,
                               const struct address_entry *entry, const struct policy *policy) MUST_CHECK;
+/* How long such an entry is kept. */
+int32_t dump_suppressed_until(const struct address *address, const struct address_entry *entry,
+                              const struct policy *policy);
 enum outcome dump_request(struct dump *dump, const struct request *request) MUST_CHECK;
 /* A tombstone as its row says. */
 struct dump_tombstone {
