@@ -298,12 +298,11 @@ enum outcome dump_permission(struct dump *dump, const struct person *person,
     return line_end(dump);
 }
 
-/* Kept from the latest of the objection (of an erased one's withdrawal, when that alone arms it) and whatever
- * registered or changed has the address, anybody's. */
+/* Kept from the latest of the objection and whatever registered or changed has the address, anybody's. */
 int32_t dump_suppressed_until(const struct address *address, const struct address_entry *entry,
                               const struct policy *policy) {
     struct clocks clocks;
-    int64_t last_us = entry->objected_last_us != TIME_NONE ? entry->objected_last_us : entry->withdrawn_us;
+    int64_t last_us = entry->objected_last_us;
     for (size_t i = 0; i < CLOCKS; i++)
         clocks.at_us[i] = TIME_NONE;
     for (size_t i = 0; i < address->entries.count; i++) {
