@@ -601,6 +601,62 @@ static void few_rows_are_written(void **context) {
     assert_int_equal(fold.rows_written, 2);
 }
 
+/* ---- random histories ---- */
+
+/* Times collide, two persons share addresses, tokens come before they are given out. */
+static size_t catalogue(struct event *all) {
+    size_t count = 0;
+    all[count++] = registered("r1", 3, "c1", "a@");
+    all[count++] = changed("r2", 5, "c1", "b@");
+    all[count++] = changed("r3", 8, "c1", NULL);
+    all[count++] = registered("r4", 4, "c2", "b@");
+    all[count++] = changed("r5", 6, "c2", "a@");
+    all[count++] = granted("g1", 2, "c1", true);
+    all[count++] = granted("g2", 6, "c1", false);
+    all[count++] = granted("g3", 9, "c1", true);
+    all[count++] = granted("g4", 5, "c2", true);
+    all[count++] = soft_opt_in("g5", 7, "c2", "O2");
+    all[count++] = soft_opt_in("g6", 6, "c1", "O1");
+    all[count++] = said(CONSENT_WITHDRAWN, "w1", 6, "c1");
+    all[count++] = said(CONSENT_OBJECTED, "o1", 7, "c1");
+    all[count++] = said(CONSENT_OBJECTED, "o2", 5, "c2");
+    all[count++] = by_token(CONSENT_WITHDRAWN, "t1", 9, "c1", GENERATION_FIRST);
+    all[count++] = by_token(CONSENT_OBJECTED, "t2", 6, "c2", GENERATION_FIRST);
+    all[count++] = fold_placed("p1", 5, "c1", "O1", 100);
+    all[count++] = fold_paid("p2", 6, "c1", "O1", 100);
+    all[count++] = fold_cancelled("p3", 7, "c1", "O1");
+    all[count++] = fold_paid("p4", 6, "c2", "O2", 100);
+    return count;
+}
+
+static void random_histories(void **context) {
+    (void)context;
+    struct event all[24], events[EVENTS_MOST];
+    size_t count = catalogue(all), chosen[24], order[EVENTS_MOST];
+    uint64_t seed = 20261123;
+    assert_true(count <= 24);
+    for (size_t round = 0; round < 1500; round++) {
+        size_t taken = 4 + permute_random(&seed) % (EVENTS_MOST - 3);
+        struct trial trial = {.events = events};
+        for (size_t i = 0; i < count; i++)
+            chosen[i] = i;
+        permute_shuffle(&seed, chosen, count);
+        for (size_t i = 0; i < taken; i++) {
+            events[i] = all[chosen[i]];
+            order[i] = i;
+        }
+        soften(round % 2);
+        arena_init(&trial.arena, 1 << 20);
+        for (size_t again = 0; again < 8; again++) {
+            trial.batch = 1 + permute_random(&seed) % taken;
+            try_order(&trial, order, taken);
+            permute_shuffle(&seed, order, taken);
+        }
+        arena_release(&trial.arena);
+    }
+    soften(false);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(silence_is_denied),
@@ -616,6 +672,7 @@ int main(void) {
         cmocka_unit_test(an_objection_binds_the_address),
         cmocka_unit_test(mail_houses_know_what_is_allowed),
         cmocka_unit_test(few_rows_are_written),
+        cmocka_unit_test(random_histories),
     };
     fold_init(&fold);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
