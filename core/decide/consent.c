@@ -126,8 +126,9 @@ int64_t consent_granted_us(const struct state *state, struct text person, int64_
     size_t count;
     struct consent *const *all = consent_all(state, person, &count);
     for (size_t i = 0; i < count; i++) {
-        if (all[i]->act == CONSENT_GRANTED && all[i]->generation == generation)
-            (void)latest(&last_us, all[i]->version.time_us);
+        int64_t time_us = all[i]->version.time_us;
+        if (all[i]->act == CONSENT_GRANTED && state_generation_at(state, person, time_us) == generation)
+            (void)latest(&last_us, time_us);
     }
     return last_us;
 }
