@@ -168,7 +168,9 @@ static enum outcome permission_needs(struct asking *asking, const struct person 
     const struct event *event = asking->event;
     bool grants = event->type == CONSENT_GRANTED && text_equal(event->customer_id, guard->person);
     if (guard->facts.consents)
-        TRY(ask(asking, NEED_CONSENTS, guard->person, TEXT_ABSENT, NEED_NO_CELL));
+        TRY(ask(asking, NEED_CONSENTS, guard->person, TEXT_ABSENT,
+                may_cut(event) ? NEED_PROOF
+                               : NEED_NO_CELL)); /* proofs go to the ring of another generation */
     if (!grants && !guard->facts.consents && !guard->marketing_hints)
         return OK;
     TRY(ask_current_addresses(asking, guard));
