@@ -151,6 +151,7 @@ static void write_addresses(struct json_writer *writer) {
             json_bool(writer, entry->current);
             json_int(writer, entry->objected_first_us);
             json_int(writer, entry->objected_last_us);
+            json_int(writer, (int64_t)entry->objected_between.count);
             json_int(writer, entry->withdrawn_us);
         }
     }
