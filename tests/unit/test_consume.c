@@ -216,6 +216,48 @@ static void marketing_init(struct world *world) {
     publish_granted(world, "c1", "g3", "2026-05-07T10:00:00Z");
 }
 
+/* ---- a third: erasures, while a parcel is under way, of a gift's consignee, by closing; then the return
+ * ---- */
+
+static void publish_received(struct world *world, const char *request_id, const char *subject,
+                             const char *time) {
+    char data[256];
+    snprintf(data, sizeof data,
+             "{\"request_id\":\"%s\",\"kind\":\"erasure\",\"subject\":{%s},\"channel\":\"account\","
+             "\"identity\":\"account\"}",
+             request_id, subject);
+    memory_register_publish(&world->memory, "privacy.request.v1", request_id, "privacy.request.received",
+                            request_id, time, data);
+}
+
+static void publish_gift(struct memory_register *memory) {
+    memory_register_publish(
+        memory, "shop.shipment.v1", "c1", "shop.shipment.requested", "q3", "2026-05-11T11:00:00Z",
+        "{\"shipment_id\":\"s3\",\"order_id\":\"o1\",\"customer_id\":\"c1\",\"recipient_id\":\"r1\","
+        "\"consignee\":" CONTACT
+        ",\"direction\":\"outbound\",\"carrier\":\"posti\",\"service\":\"2104\",\"parcels\":1}");
+}
+
+static void erasures_init(struct world *world) {
+    struct memory_register *memory = &world->memory;
+    world_empty(world, 0);
+    publish_status(world, "t1", "2026-05-12T10:00:00Z", "in_transit");
+    publish_registered(world, "c1", "r1", "2026-05-01T10:00:00Z");
+    publish_order_and_shipment(memory);
+    publish_gift(memory);
+    memory_register_publish(
+        memory, "shop.order.v1", "c1", "shop.order.paid", "p2", "2026-05-10T10:01:00Z",
+        "{\"order_id\":\"o1\",\"customer_id\":\"c1\",\"amount\":1000,\"currency\":\"EUR\"}");
+    publish_received(world, "e1", "\"customer_id\":\"c1\"", "2026-05-16T12:00:00Z");
+    publish_received(world, "e2", "\"recipient_id\":\"r1\"", "2026-05-16T13:00:00Z");
+    publish_registered(world, "c2", "r3", "2026-05-02T10:00:00Z");
+    memory_register_publish(memory, "shop.customer.v1", "c2", "shop.customer.closed", "x1",
+                            "2026-05-15T10:00:00Z", "{\"customer_id\":\"c2\"}");
+    publish_status(world, "t2", "2026-05-17T10:00:00Z", "delivered");
+    publish_registered(world, "c1", "r4", "2026-05-18T10:00:00Z");
+    publish_received(world, "e1", "\"customer_id\":\"c1\"", "2026-05-16T12:00:00Z");
+}
+
 static void world_release(struct world *world) {
     stop(world);
     memory_vault_release(&world->vault);
@@ -278,6 +320,11 @@ static void test_any_fault_in_one_batch(void **state) {
 static void test_any_fault_in_small_batches(void **state) {
     (void)state;
     any_fault_at_any_call(world_init, 2);
+}
+static void test_any_fault_among_erasures(void **state) {
+    (void)state;
+    any_fault_at_any_call(erasures_init, 100);
+    any_fault_at_any_call(erasures_init, 2);
 }
 static void test_any_fault_among_consents(void **state) {
     (void)state;
@@ -544,19 +591,13 @@ static void test_reason_of_an_outage(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_any_fault_in_one_batch),
-        cmocka_unit_test(test_any_fault_in_small_batches),
-        cmocka_unit_test(test_any_fault_among_consents),
-        cmocka_unit_test(test_poison_is_bisected),
-        cmocka_unit_test(test_parked_expires_once),
-        cmocka_unit_test(test_other_record_parks),
-        cmocka_unit_test(test_missing_ring_parks),
-        cmocka_unit_test(test_stale_record_parks_nothing),
-        cmocka_unit_test(test_reason_of_an_outage),
-        cmocka_unit_test(test_many_under_one_ref),
-        cmocka_unit_test(test_many_expire),
-        cmocka_unit_test(test_bad_act_holds_up_no_other),
-        cmocka_unit_test(test_too_large_for_memory_parks),
+        cmocka_unit_test(test_any_fault_in_one_batch),     cmocka_unit_test(test_any_fault_in_small_batches),
+        cmocka_unit_test(test_any_fault_among_consents),   cmocka_unit_test(test_any_fault_among_erasures),
+        cmocka_unit_test(test_poison_is_bisected),         cmocka_unit_test(test_parked_expires_once),
+        cmocka_unit_test(test_other_record_parks),         cmocka_unit_test(test_missing_ring_parks),
+        cmocka_unit_test(test_stale_record_parks_nothing), cmocka_unit_test(test_reason_of_an_outage),
+        cmocka_unit_test(test_many_under_one_ref),         cmocka_unit_test(test_many_expire),
+        cmocka_unit_test(test_bad_act_holds_up_no_other),  cmocka_unit_test(test_too_large_for_memory_parks),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
