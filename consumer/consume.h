@@ -32,6 +32,7 @@ struct consume_setup {
     const struct ref_key *ref_key;
     const uint8_t *digest_key; /* 32 bytes */
     struct text owner;         /* "host/instance/worker" */
+    bool orphan_tombstones;    /* there are some of persons that the register does not know (at start) */
     size_t batch_records, batch_bytes, arena_bytes;
     int linger_ms;
 };
@@ -84,6 +85,9 @@ void consumer_release(struct consumer *consumer);
  * record), brings all of it through, then looks at the calendar. Whatever is away is waited out: OK. FATAL
  * ends the process. */
 enum outcome consume_turn(struct consumer *consumer, int wait_ms, struct err *err) MUST_CHECK;
+
+/* Stage 2 for the records that go into this transaction: work's items and advances (consume_decode.c). */
+enum outcome consume_decode(struct consumer *consumer, struct err *err) MUST_CHECK;
 
 /* At the end of a run until it has caught up: what the others' last transactions have doomed goes too, as far
  * as nothing is away. */
