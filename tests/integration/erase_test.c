@@ -233,7 +233,7 @@ static void the_doomed_are_destroyed_at_speed(void **state) {
     struct text body = db_text(result, 0, 1);
     char text[600];
     (void)snprintf(text, sizeof text, "%.*s", TEXT_ARGS(body));
-    assert_non_null(strstr(text, "\"category\":\"delivery\",\"cut\":\"1970-01-01T00:00:01.000000Z\""));
+    assert_non_null(strstr(text, "\"category\":\"delivery\",\"cause\":\"request\",\"complete\":true"));
     assert_non_null(strstr(text, "{\"hash\":\"" HASH "\",\"kind\":\"email\""));
     db_result_release(result);
     struct key_want *wants = ARENA_ARRAY(&fixture->kept, struct key_want, PERSONS);
