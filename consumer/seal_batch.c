@@ -31,7 +31,7 @@ static bool want(struct sealing *sealing, struct text person, int64_t generation
                  int16_t period, bool transit, bool kept) {
     struct key_want *wanted = ARENA_PUSH(sealing->arena, &sealing->wants);
     if (wanted)
-        *wanted = (struct key_want){person, generation, category, period, transit, kept};
+        *wanted = (struct key_want){person, generation, category, period, transit, kept, 0};
     return wanted != NULL;
 }
 
@@ -194,7 +194,7 @@ static enum outcome seal_cells(struct sealing *sealing, struct err *err) {
     for (size_t i = 0; i < sealing->jobs.count; i++) {
         struct job *job = &sealing->jobs.at[i];
         int16_t period = (int16_t)date_quarter(job->cell->until);
-        if (!keyring_cell_key(keyring, job->person, job->generation, job->category, period, &key))
+        if (!keyring_cell_key(keyring, job->person, job->generation, job->category, period, 0, &key))
             return no_key(err);
         job->cell->sealed =
             seal_cell(sealing->how->sealer, &key, &job->place, job->cell->content, sealing->arena);
@@ -208,7 +208,7 @@ static enum outcome seal_cells(struct sealing *sealing, struct err *err) {
         if (!text_present(output->at->person))
             continue;
         if (!keyring_transit_key(keyring, output->at->person, output->at->generation, output->at->category,
-                                 &key))
+                                 0, &key))
             return no_key(err);
         struct seal_place place = {"outbox",
                                    "body",
@@ -235,7 +235,7 @@ static enum outcome seal_parked(struct sealing *sealing, struct err *err) {
         if (!text_present(place.object) || !text_present(plain))
             return full(sealing, err);
         if (!keyring_cell_key(sealing->how->keyring, TEXT(PARKING_PERSON), GENERATION_FIRST, CATEGORY_LEDGER,
-                              parked_period(sealing, parked->at), &key))
+                              parked_period(sealing, parked->at), 0, &key))
             return no_key(err);
         parked->body = seal_cell(sealing->how->sealer, &key, &place, plain, sealing->arena);
         if (!text_present(parked->body))

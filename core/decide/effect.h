@@ -185,11 +185,11 @@ struct notice_plan {
     const char *kind;  /* corrected, withdrawn, anonymize */
     const char *cause; /* its reason, or cause; of corrected: changed */
     int part;
-    const struct shipment *shipment;
-    const struct unit *unit;       /* its carrier, person, service, role; of anonymize any of them */
-    struct ref disclosure;         /* of corrected, withdrawn */
-    LIST(struct text) disclosures; /* all that it covers */
-    const struct flat *flat;       /* of corrected */
+    const struct shipment *shipment; /* NULL: of a letter, or of several shipments */
+    const struct unit *unit;         /* its carrier, person, service, role; of anonymize any of them */
+    struct ref disclosure;           /* of corrected, withdrawn */
+    LIST(struct text) disclosures;   /* all that it covers */
+    const struct flat *flat;         /* of corrected */
     field_set fields;
 };
 /* What the outputs of one event share. */
@@ -201,6 +201,11 @@ struct output_cause {
 enum outcome output_cause_of(struct decision *decision, const struct event *event,
                              struct output_cause *cause) MUST_CHECK;
 struct ref unit_ref(const struct ref_key *ref_key, const struct shipment *shipment, const struct unit *unit);
+/* The output of a message to a recipient about a unit, its body taken from the writer, but for what differs
+ * by type. shipment NULL: a letter. NULL when the arena is full. */
+struct output *output_to_recipient(struct decision *decision, const struct output_cause *cause,
+                                   const char *type, const struct shipment *shipment, const struct unit *unit,
+                                   const struct ref *person_ref, struct text object, int ordinal);
 /* NULL when the policy no longer has it. */
 const struct policy_service *unit_service(const struct policy *policy, const struct unit *unit);
 enum outcome output_disclosure(struct decision *decision, const struct output_cause *cause,

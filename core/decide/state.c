@@ -143,7 +143,6 @@ struct person *state_person(struct state *state, struct text id, int64_t generat
         return person;
     person->person = slot->owner;
     person->generation = generation;
-    person->registered = no_version;
     person->closed_us = person->profile_activity_us = person->order_activity_us = TIME_NONE;
     person->recorded_us = person->facts.named_us = TIME_NONE;
     for (size_t f = 0; f < CONTACT_FIELDS; f++)
@@ -408,6 +407,34 @@ const struct cut *state_delivery_cut(const struct state *state, struct text pers
             return cut;
     }
     return NULL;
+}
+
+/* The generation is the window between its cuts: (generation, cut]. */
+static bool in_generation(const struct state *state, struct text person, int64_t generation,
+                          int64_t time_us) {
+    const struct cut *cut = state_cut_of(state, person, generation);
+    return time_us > generation && (!cut || time_us <= cut->cut_us);
+}
+
+const struct registered_fact *person_registered(const struct state *state, struct text person,
+                                                int64_t generation) {
+    const struct person *guard = state_find_guard(state, person);
+    for (size_t i = guard ? guard->facts.registered.count : 0; i > 0; i--) {
+        const struct registered_fact *registered = &guard->facts.registered.at[i - 1];
+        if (in_generation(state, person, generation, registered->version.time_us))
+            return registered;
+    }
+    return NULL;
+}
+
+int64_t person_registered_us(const struct state *state, struct text person, int64_t generation) {
+    const struct person *guard = state_find_guard(state, person);
+    for (size_t i = 0; guard && i < guard->facts.registered.count; i++) {
+        const struct registered_fact *registered = &guard->facts.registered.at[i];
+        if (in_generation(state, person, generation, registered->version.time_us))
+            return registered->version.time_us;
+    }
+    return TIME_NONE;
 }
 
 int64_t person_last_activity(const struct person *person) {

@@ -1,0 +1,39 @@
+/* Marketing while nobody has built it: nothing is allowed, nothing is told. */
+#include "core/decide/effect.h"
+#include "core/decide/needs.h"
+
+enum outcome address_stated(struct decision *decision, const struct event *event) {
+    (void)decision, (void)event;
+    return OK;
+}
+
+enum outcome address_recut(struct decision *decision, const struct event *event, struct text person) {
+    (void)decision, (void)event, (void)person;
+    return OK;
+}
+
+enum outcome permission_follow(struct decision *decision, const struct event *event, struct text person,
+                               struct text profile_before) {
+    (void)decision, (void)event, (void)person, (void)profile_before;
+    return OK;
+}
+
+enum outcome consent_recut(struct decision *decision, struct text person) {
+    (void)decision, (void)person;
+    return OK;
+}
+
+enum outcome consent_keep_until(struct decision *decision, struct text person) {
+    (void)decision, (void)person;
+    return OK;
+}
+
+int32_t consent_proofs_until(const struct decision *decision, struct text person, int64_t generation) {
+    (void)decision, (void)person, (void)generation;
+    return DATE_NONE;
+}
+
+enum outcome marketing_needs(struct asking *asking) {
+    (void)asking;
+    return OK;
+}
