@@ -153,7 +153,7 @@ static enum outcome await_start(struct start *start, unsigned workers, struct er
             return outcome;
         log_write(LOG_WARNING, "start_waits", "Something is away; it is waited for.", LOG_ERR(err));
         for (unsigned i = 0; i < workers; i++)
-            ready_set(i, false, "starting: register or vault cannot be reached");
+            ready_set(i, false, "starting: register, vault or Kafka cannot be reached");
         if (!stop_sleep_ms(START_PAUSE_MS))
             return RETRY;
     }

@@ -1,5 +1,8 @@
 /* What must hold before a worker starts. */
 #include "consumer/start.h"
+#include "consumer/remember.h"
+#include "core/clock.h"
+#include "core/log.h"
 #include "core/schema.h"
 #include "core/stop.h"
 #include "core/vault.h"
@@ -55,6 +58,19 @@ static enum outcome take_instance(struct start *start, struct arena *arena, int6
     }
 }
 
+/* Before a partition opens, and once: what happens later happens through this register. */
+static enum outcome check_erasures(struct start *start, struct db *vault, struct err *err) {
+    struct remember_sum sum;
+    int64_t began_us = clock_system.monotonic_us(NULL);
+    enum outcome outcome = remember_compare(start->shared->config, vault, start->reg, &sum, NULL, NULL, err);
+    if (outcome == OK)
+        log_write(LOG_INFO, "erasures_compared", "What is remembered of erasures was compared.",
+                  LOG_INT("topic", sum.topic), LOG_INT("vault", sum.vault),
+                  LOG_INT("register", sum.registered), LOG_INT("register_lacks", remember_lacking(&sum)),
+                  LOG_INT("ms", (clock_system.monotonic_us(NULL) - began_us) / 1000));
+    return outcome == OK ? remember_judge(&sum, err) : outcome;
+}
+
 static enum outcome check_with(struct start *start, struct db *vault, struct arena *arena, struct err *err) {
     enum outcome outcome = schema_check(start->reg, "register", register_migrations, err);
     if (outcome == OK)
@@ -65,6 +81,8 @@ static enum outcome check_with(struct start *start, struct db *vault, struct are
         outcome = vault_check(vault, start->reg, start->shared->kek, start->shared->vault_id, err);
     if (outcome == OK)
         outcome = take_instance(start, arena, LOCK_PATIENCE_MS, err);
+    if (outcome == OK)
+        outcome = check_erasures(start, vault, err);
     if (outcome == OK)
         outcome = vault_count(vault, start->reg, err);
     return outcome;
