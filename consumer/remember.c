@@ -1,13 +1,11 @@
 /* Erasures remembered: records taken apart, kept in order, and compared. */
 #include "consumer/remember.h"
 
-#include "core/json_read.h"
-#include "core/term.h"
+#include "consumer/remember_record.h"
 #include <stdlib.h>
 #include <string.h>
 
 #define ROOM_FIRST 1024
-#define RECORD_DEPTH 8
 
 void remember_release(struct remember_list *list) {
     free(list->at);
@@ -25,20 +23,22 @@ void remember_subject_write(const uint8_t subject[SUBJECT_BYTES], char hex[SUBJE
     hex[SUBJECT_HEX] = '\0';
 }
 
-static int digit(char c) {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+static const uint8_t digit_values[256] = {
+    ['0'] = 0x10, ['1'] = 0x11, ['2'] = 0x12, ['3'] = 0x13, ['4'] = 0x14, ['5'] = 0x15,
+    ['6'] = 0x16, ['7'] = 0x17, ['8'] = 0x18, ['9'] = 0x19, ['a'] = 0x1a, ['b'] = 0x1b,
+    ['c'] = 0x1c, ['d'] = 0x1d, ['e'] = 0x1e, ['f'] = 0x1f};
 
 bool remember_subject_read(struct text hex, uint8_t subject[SUBJECT_BYTES]) {
+    uint8_t all = 0x10;
     if (hex.size != SUBJECT_HEX)
         return false;
     for (size_t i = 0; i < SUBJECT_BYTES; i++) {
-        int high = digit(hex.at[2 * i]), low = digit(hex.at[2 * i + 1]);
-        if (high < 0 || low < 0)
-            return false;
-        subject[i] = (uint8_t)(high << 4 | low);
+        uint8_t high = digit_values[(unsigned char)hex.at[2 * i]],
+                low = digit_values[(unsigned char)hex.at[2 * i + 1]];
+        all &= high & low;
+        subject[i] = (uint8_t)((high & 15) << 4 | (low & 15));
     }
-    return true;
+    return all == 0x10;
 }
 
 /* ---- lists ---- */
@@ -112,55 +112,20 @@ void remember_last(struct remember_list *list) {
 
 /* ---- records ---- */
 
-static bool read_erasure(const struct json *json, struct remembered *item) {
-    struct text category = json_member_text(json, "category"), cause = json_member_text(json, "cause");
-    unsigned bit = 0;
-    while (bit < CATEGORIES && !text_is(category, category_names[bit]))
-        bit++;
-    if (bit == CATEGORIES || !text_present(cause) ||
-        !instant_parse(json_member_text(json, "cut"), &item->cut_us))
-        return false;
-    item->categories = 1u << bit;
-    item->by_request = !text_is(cause, "closed");
-    return true;
-}
-
-/* A cut has an element a category. */
-static struct remembered *cut_of(struct remembered *cuts, size_t count, int64_t cut_us) {
-    for (size_t i = 0; i < count; i++)
-        if (cuts[i].cut_us == cut_us)
-            return &cuts[i];
-    return NULL;
-}
-
 enum outcome remember_record(struct remember_list *list, struct text body, const struct remembered *from,
                              struct arena *arena) {
-    struct json *root = NULL;
-    struct remembered item = *from;
-    size_t count = 0;
-    arena_reset(arena);
-    enum json_fault fault = json_parse(body, RECORD_DEPTH, arena, &root);
-    const struct json *erasures = json_member(root, "erasures");
-    if (fault == JSON_NO_MEMORY)
-        return RETRY;
-    if (!erasures || erasures->type != JSON_ARRAY ||
-        !remember_subject_read(json_member_text(root, "subject"), item.subject))
-        return POISON;
-    struct remembered *cuts = ARENA_ARRAY(arena, struct remembered, erasures->count + 1);
-    if (!cuts)
-        return RETRY;
-    for (const struct json *erasure = erasures->first; erasure; erasure = erasure->next) {
-        if (!read_erasure(erasure, &item))
-            return POISON;
-        struct remembered *known = cut_of(cuts, count, item.cut_us);
-        if (!known)
-            cuts[count++] = item;
-        else
-            known->categories |= item.categories, known->by_request |= item.by_request;
-    }
-    for (size_t i = 0; i < count; i++)
-        if (!push(list, &cuts[i]))
+    struct remember_record record = {.cut_count = 0};
+    enum outcome outcome = remember_scan(body, &record) ? OK : remember_parse(body, arena, &record);
+    if (outcome != OK)
+        return outcome;
+    for (size_t i = 0; i < record.cut_count; i++) {
+        struct remembered item = record.cuts[i];
+        memcpy(item.subject, record.subject, SUBJECT_BYTES);
+        item.record = from->record;
+        item.partition = from->partition;
+        if (!push(list, &item))
             return RETRY;
+    }
     return OK;
 }
 

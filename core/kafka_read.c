@@ -141,10 +141,17 @@ static enum outcome read_all(struct progress *progress, struct err *err) {
 enum outcome kafka_read_topic(const struct kafka_reading *reading, struct kafka_extent *extent,
                               struct err *err) {
     const struct kafka_setting settings[] = {
-        {"group.id", reading->group},         {"isolation.level", "read_committed"},
-        {"enable.partition.eof", "true"},     {"enable.auto.commit", "false"},
-        {"auto.offset.reset", "earliest"},    {"fetch.wait.max.ms", "10"},
-        {"allow.auto.create.topics", "false"}};
+        {"group.id", reading->group},
+        {"isolation.level", "read_committed"},
+        {"enable.partition.eof", "true"},
+        {"enable.auto.commit", "false"},
+        {"auto.offset.reset", "earliest"},
+        {"fetch.wait.max.ms", "10"},
+        {"allow.auto.create.topics", "false"},
+        /* more than a second's reading: a full queue is looked at again only after one */
+        {"queued.max.messages.kbytes", "65536"},
+        {"fetch.max.bytes", "8388608"},
+        {"fetch.message.max.bytes", "1048576"}};
     struct progress progress = {.reading = reading, .extent = extent};
     *extent = (struct kafka_extent){.missing = false};
     enum outcome outcome =
