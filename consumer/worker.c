@@ -121,6 +121,7 @@ static enum outcome parts_init(struct parts *parts, const struct worker *worker,
                                   .topics = parts->topics,
                                   .reg_ops = &register_postgres,
                                   .reg = &parts->reg,
+                                  .erase_ops = &erase_postgres,
                                   .clock = &clock_system,
                                   .keyring = parts->keyring,
                                   .vault_open = link_open,
@@ -184,6 +185,8 @@ static void *worker_run(void *context) {
         if (outcome == OK && topic_kafka_lost(parts.topics, &worker->err))
             outcome = begin_anew(worker, &parts, &pause_us);
     }
+    if (outcome == OK && worker->shared->until_caught_up)
+        consume_erase_rest(&parts.consumer);
     if (worker->shared->until_caught_up && parts.has_consumer)
         worker->parked = assignment_tell_parked(&parts.consumer.assignment);
     ready_rest(worker->number);

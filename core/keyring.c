@@ -545,13 +545,14 @@ bool keyring_transit_key(struct keyring *keyring, struct text person, int64_t ge
     return ring && key_give(ring, key_from(&ring->transit, category, 0, floor), key);
 }
 
-bool keyring_sealed_key(struct keyring *keyring, struct text person, int64_t generation,
-                        enum category category, struct text sealed, struct seal_key *key) {
+static bool sealed_key(struct keyring *keyring, struct text person, int64_t generation,
+                       enum category category, struct text sealed, bool transit, struct seal_key *key) {
     int16_t period;
     uint16_t serial;
     const struct ring *ring = readable(keyring, person, generation);
-    if (ring && sealed_period(sealed, &period, &serial) &&
-        key_give(ring, ring_keys_serial(&ring->cells, category, period, serial), key)) {
+    const struct ring_keys *keys = ring ? (transit ? &ring->transit : &ring->cells) : NULL;
+    if (keys && sealed_period(sealed, &period, &serial) &&
+        key_give(ring, ring_keys_serial(keys, category, period, serial), key)) {
         return true;
     }
     struct ring *known = cached(keyring, person, generation);
@@ -559,4 +560,14 @@ bool keyring_sealed_key(struct keyring *keyring, struct text person, int64_t gen
         known->stale = true; /* another worker may have added the key since: the next load asks the vault */
     }
     return false;
+}
+
+bool keyring_sealed_key(struct keyring *keyring, struct text person, int64_t generation,
+                        enum category category, struct text sealed, struct seal_key *key) {
+    return sealed_key(keyring, person, generation, category, sealed, false, key);
+}
+
+bool keyring_sealed_transit(struct keyring *keyring, struct text person, int64_t generation,
+                            enum category category, struct text sealed, struct seal_key *key) {
+    return sealed_key(keyring, person, generation, category, sealed, true, key);
 }

@@ -126,6 +126,9 @@ bool keyring_cell_key(struct keyring *keyring, struct text person, int64_t gener
  */
 bool keyring_sealed_key(struct keyring *keyring, struct text person, int64_t generation,
                         enum category category, struct text sealed, struct seal_key *key);
+/* The same of a body in the outbox, sealed under a transit key. */
+bool keyring_sealed_transit(struct keyring *keyring, struct text person, int64_t generation,
+                            enum category category, struct text sealed, struct seal_key *key);
 bool keyring_transit_key(struct keyring *keyring, struct text person, int64_t generation,
                          enum category category, uint16_t floor, struct seal_key *key);
 /* Forgets these rings, wiped: their keys are destroyed. */
