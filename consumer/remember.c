@@ -77,7 +77,7 @@ static void drop_earlier(struct remember_list *list) {
 }
 
 /* A topic that is not compacted yet holds many records of a subject: room is made among those first. */
-static bool push(struct remember_list *list, const struct remembered *item) {
+bool remember_add(struct remember_list *list, const struct remembered *item) {
     bool full = list->count == list->room;
     if (full && list->room > ROOM_FIRST)
         drop_earlier(list);
@@ -123,7 +123,7 @@ enum outcome remember_record(struct remember_list *list, struct text body, const
         memcpy(item.subject, record.subject, SUBJECT_BYTES);
         item.record = from->record;
         item.partition = from->partition;
-        if (!push(list, &item))
+        if (!remember_add(list, &item))
             return RETRY;
     }
     return OK;

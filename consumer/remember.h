@@ -36,6 +36,8 @@ struct remember_list {
     size_t count, room;
 };
 void remember_release(struct remember_list *list);
+/* False: no memory. */
+bool remember_add(struct remember_list *list, const struct remembered *item);
 /* Adds what one record, {"subject","erasures":[...]}, says. RETRY: no memory; POISON: it is none, the list is
  * as before. `from` holds record and partition. arena: scratch, reset. */
 enum outcome remember_record(struct remember_list *list, struct text body, const struct remembered *from,
@@ -73,6 +75,8 @@ enum outcome remember_merge(const struct remember_list lists[3], struct remember
 enum outcome remember_compare(const struct config *config, struct db *vault, struct db *reg,
                               struct remember_sum *sum, remember_reader *reader, void *context,
                               struct err *err) MUST_CHECK; /* remember_read.c */
+/* Whether the register holds tombstones of subjects that it does not know. */
+enum outcome remember_orphans(struct db *reg, bool *there, struct err *err) MUST_CHECK; /* remember_read.c */
 /* FATAL, with the way out in err.text, when the register lacks anything. */
 enum outcome remember_judge(const struct remember_sum *sum, struct err *err) MUST_CHECK;
 

@@ -199,3 +199,12 @@ enum outcome remember_compare(const struct config *config, struct db *vault, str
     arena_release(&comparison.params);
     return outcome;
 }
+
+enum outcome remember_orphans(struct db *reg, bool *there, struct err *err) {
+    struct db_result *result = NULL;
+    enum outcome outcome = db_run(reg, &query_remember_orphans, NULL, &result, err);
+    if (outcome == OK)
+        *there = db_bool(result, 0, 0);
+    db_result_release(result);
+    return outcome;
+}

@@ -17,6 +17,10 @@ struct start {
  * erasure that topic or vault remember. Fills shared->vault_id.
  * RETRY: something is away. FATAL with refused: does not help to try again. */
 enum outcome start_check(struct start *start, struct err *err) MUST_CHECK;
+/* The same for `restore reconcile`, which mends what else is refused: the vault may be older than the
+ * register, nothing is compared and nothing counted. The vault's connection is the caller's. */
+enum outcome start_mend(struct start *start, struct db **vault, bool *vault_older,
+                        struct err *err) MUST_CHECK;
 /* Now and then: the lock is still ours, taken again after the register was away, and our policy still the
  * active one. FATAL when another process has the lock or another policy is active. */
 enum outcome start_keep(struct start *start, struct err *err) MUST_CHECK;
