@@ -83,15 +83,20 @@ static void member_field_times(struct dump *dump, const struct person *person) {
     json_object_end(dump->writer);
 }
 
+/* Of a generation that a cut has ended only the notice is shown. */
 enum outcome dump_person(struct dump *dump, const struct person *person) {
     static const struct cell unseen = {.until = DATE_NONE};
     line_begin(dump, "person");
     member_text(dump, "person", person->person);
     member_generation(dump, person->generation);
-    member_bool(dump, "opened", person->opened);
+    json_key(dump->writer, "opened");
+    if (person->ended)
+        json_null(dump->writer);
+    else
+        json_bool(dump->writer, person->opened);
     member_text(dump, "kind", person->kind);
     member_text(dump, "notice", person->notice.id);
-    member_text(dump, "language", person->notice.language);
+    member_text(dump, "language", person->ended ? TEXT_ABSENT : person->notice.language);
     member_time(dump, "closed", person->closed_us);
     member_time(dump, "last_activity", person_last_activity(person));
     member_field_times(dump, person);
@@ -174,7 +179,7 @@ enum outcome dump_shipment(struct dump *dump, const struct shipment *shipment) {
     member_time(dump, "version_time", shipment->version.time_us);
     member_time(dump, "cancelled", shipment->cancelled_us);
     member_bool(dump, "closed", shipment_closed(shipment));
-    member_bool(dump, "waiting", false); /* for an erasure: nothing erases yet */
+    member_bool(dump, "waiting", shipment->erasure == SHIPMENT_WAITS);
     member_statuses(dump, shipment);
     enum outcome shown = member_cell(dump, "delivery", &shipment->delivery);
     return shown == OK ? line_end(dump) : shown;

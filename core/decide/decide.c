@@ -16,8 +16,11 @@ static decide_effect *const effects[EVENT_TYPES] = {
     [SHIPMENT_REQUESTED] = shipment_requested,
     [SHIPMENT_CHANGED] = shipment_requested,
     [SHIPMENT_CANCELLED] = shipment_cancelled,
+    [REQUEST_RECEIVED] = request_received,
+    [REQUEST_IDENTIFIED] = request_identified,
     [DELIVERY_STATUS] = delivery_status,
     [NOTICE_ACKNOWLEDGED] = notice_acknowledged,
+    [COMMAND_TIED] = command_tied,
     [CALENDAR_PARKED_EXPIRED] = parked_expired,
     [CALENDAR_PARKED_LEARNT] = parked_learnt,
 };

@@ -33,6 +33,16 @@ int32_t consent_proofs_until(const struct decision *decision, struct text person
     return DATE_NONE;
 }
 
+int64_t consent_granted_us(const struct state *state, struct text person, int64_t generation) {
+    (void)state, (void)person, (void)generation;
+    return TIME_NONE;
+}
+
+struct ref letter_ref(const struct ref_key *ref_key, const struct person *row, const struct letter *letter) {
+    return ref_disclosure(ref_key, letter->recipient, row->person, row->generation, row->person, TEXT_ABSENT,
+                          letter->service, TEXT_ABSENT);
+}
+
 enum outcome marketing_needs(struct asking *asking) {
     (void)asking;
     return OK;
