@@ -1,5 +1,6 @@
 /* What must hold before a worker starts. */
 #include "consumer/start.h"
+#include "consumer/command.h"
 #include "consumer/remember.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -58,6 +59,17 @@ static enum outcome take_instance(struct start *start, struct arena *arena, int6
     }
 }
 
+static enum outcome provide_commands(struct start *start, struct db *vault, struct arena *arena,
+                                     struct err *err) {
+    struct keyring *keyring =
+        keyring_new(&vault_postgres, vault, start->shared->kek, start->shared->vault_id, 16, 60);
+    if (!keyring)
+        return err_set(err, RETRY, 0, "no memory for a key ring");
+    enum outcome outcome = command_provide(keyring, arena, clock_system.monotonic_us(NULL) / 1000000, err);
+    keyring_free(keyring);
+    return outcome;
+}
+
 /* Before a partition opens, and once: what happens later happens through this register. */
 static enum outcome check_erasures(struct start *start, struct db *vault, struct err *err) {
     struct remember_sum sum;
@@ -94,6 +106,8 @@ static enum outcome check_with(struct start *start, struct db *vault, struct are
         outcome = check_erasures(start, vault, err);
     if (outcome == OK)
         outcome = vault_count(vault, start->reg, err);
+    if (outcome == OK)
+        outcome = provide_commands(start, vault, arena, err);
     return outcome;
 }
 
