@@ -16,7 +16,8 @@ static void stated_hashes(const struct event *event, struct text hashes[2]) {
 /* The cuts follow from it: everything of the person may move. */
 static bool may_cut(const struct event *event) {
     return event->type == CUSTOMER_CLOSED || event->type == REQUEST_RECEIVED ||
-           event->type == REQUEST_IDENTIFIED || event->type == COMMAND_TIED;
+           event->type == REQUEST_IDENTIFIED || event->type == COMMAND_TIED ||
+           event->type == CALENDAR_RESTORED;
 }
 
 /* It may take a permission away. */
@@ -83,9 +84,10 @@ static enum outcome ask_cut_tokens(const struct asking *asking, const struct per
         TRY(ask_token(asking, guard->person, g ? guard->facts.cuts.at[g - 1].cut_us : GENERATION_FIRST,
                       first));
     TRY(ask_token(asking, guard->person, event->version.time_us, first));
-    struct text request_id = event->type == CUSTOMER_CLOSED ? TEXT_ABSENT
-                             : event->type == COMMAND_TIED  ? event->as.tied.request_id
-                                                            : event->as.request.request_id;
+    bool asks = event->type != CUSTOMER_CLOSED && event->type != CALENDAR_RESTORED;
+    struct text request_id = !asks                         ? TEXT_ABSENT
+                             : event->type == COMMAND_TIED ? event->as.tied.request_id
+                                                           : event->as.request.request_id;
     const struct request *request =
         text_present(request_id) ? state_find_request(asking->state, request_id) : NULL;
     for (size_t i = 0; request && i < request->received.count; i++)
