@@ -218,20 +218,6 @@ static void member_statuses(struct dump *dump, const struct shipment *shipment) 
     json_array_end(dump->writer);
 }
 
-/* For an erasure: its consignee's request found it under way. */
-static bool waits(const struct dump *dump, const struct shipment *shipment) {
-    const struct person *guard = NULL;
-    if (dump->guard && !shipment_closed(shipment))
-        guard = dump->guard(dump->context, shipment->person);
-    for (size_t i = 0; guard && i < guard->facts.cuts.count; i++) {
-        const struct cut *cut = &guard->facts.cuts.at[i];
-        if (cut->valid && cut->cause == CUT_REQUEST && !cut->complete &&
-            shipment->first_version.time_us <= cut->cut_us)
-            return true;
-    }
-    return false;
-}
-
 enum outcome dump_shipment(struct dump *dump, const struct shipment *shipment) {
     bool known = shipment->version.time_us != VERSION_NONE;
     line_begin(dump, "shipment");
@@ -252,7 +238,7 @@ enum outcome dump_shipment(struct dump *dump, const struct shipment *shipment) {
     member_time(dump, "version_time", shipment->version.time_us);
     member_time(dump, "cancelled", shipment->cancelled_us);
     member_bool(dump, "closed", shipment_closed(shipment));
-    member_bool(dump, "waiting", waits(dump, shipment));
+    member_bool(dump, "waiting", shipment->erasure == SHIPMENT_WAITS);
     member_statuses(dump, shipment);
     enum outcome shown = member_cell(dump, "delivery", &shipment->delivery);
     return shown == OK ? line_end(dump) : shown;

@@ -38,7 +38,7 @@ static enum outcome customer_needs(struct asking *asking) {
     TRY(ask(asking, NEED_PERSON, event->customer_id, TEXT_ABSENT, wins ? NEED_PROFILE : NEED_NO_CELL));
     if (event->type == CUSTOMER_CLOSED && erasure_closes(asking->policy))
         return needs_cut(asking, event->customer_id, event->version.time_us);
-    return event->type == CUSTOMER_SEEN ? OK : marketing_needs(asking);
+    return marketing_needs(asking);
 }
 
 /* ---- orders ---- */

@@ -318,6 +318,9 @@ struct text pack_address(const struct address *address, struct arena *arena) {
         packer_unsigned(&packer, entry->current);
         packer_int(&packer, entry->objected_first_us);
         packer_int(&packer, entry->objected_last_us);
+        packer_unsigned(&packer, entry->objected_between.count);
+        for (size_t t = 0; t < entry->objected_between.count; t++)
+            packer_int(&packer, entry->objected_between.at[t]);
         packer_int(&packer, entry->withdrawn_us);
     }
     return packer_end(&packer);
@@ -335,6 +338,9 @@ enum outcome unpack_address(struct text packed, struct arena *arena, struct addr
         entry->current = unpacker_flag(&unpacker);
         entry->objected_first_us = unpacker_int(&unpacker);
         entry->objected_last_us = unpacker_int(&unpacker);
+        UNPACKER_LIST(&unpacker, &entry->objected_between);
+        for (size_t t = 0; t < entry->objected_between.count; t++)
+            entry->objected_between.at[t] = unpacker_int(&unpacker);
         entry->withdrawn_us = unpacker_int(&unpacker);
     }
     return unpacker_end(&unpacker, err);

@@ -226,6 +226,7 @@ struct address_entry {
     int64_t matched_us;                          /* latest registered or changed of his that has it */
     bool current;                                /* it is his address now, in his newest generation */
     int64_t objected_first_us, objected_last_us; /* his objections; TIME_NONE */
+    LIST(int64_t) objected_between;              /* those between the two, ascending, each once */
     int64_t withdrawn_us; /* his earliest withdrawal in an erased generation; TIME_NONE */
 };
 struct address {
