@@ -442,6 +442,11 @@ static void copies_settle(struct keyring *keyring, const struct pending *pending
     }
 }
 
+/* A deadlock, or a serialisation that failed. */
+static bool again(enum outcome outcome, const struct err *err) {
+    return outcome == RETRY && err && strncmp(err->sqlstate, "40", 2) == 0;
+}
+
 enum outcome keyring_provide(struct keyring *keyring, struct arena *arena, const struct key_want *wants,
                              size_t count, const struct lookup_row *lookups, size_t lookup_count,
                              int64_t now_s, struct err *err) {
@@ -472,11 +477,43 @@ enum outcome keyring_provide(struct keyring *keyring, struct arena *arena, const
         copies_settle(keyring, &pending, outcome == OK ? done : NULL);
         if (outcome == OK) {
             lookup_count = 0; /* committed with this round */
-        } else if (outcome != RETRY || !err || strncmp(err->sqlstate, "40", 2) != 0) {
+        } else if (!again(outcome, err)) {
             return outcome;
         }
     }
     return err_set(err, RETRY, 0, "other workers keep changing the key rings of this batch");
+}
+
+/* ---- destroying ---- */
+
+enum outcome keyring_destroy(struct keyring *keyring, struct arena *arena, const struct key_doom *dooms,
+                             size_t doom_count, const struct tombstone_row *tombstones,
+                             size_t tombstone_count, int64_t *counter, struct err *err) {
+    const struct ring_wrapping wrapping = {keyring->cells_key, keyring->transit_key, keyring->vault_id,
+                                           &keyring->random};
+    struct ring_row *rings = ARENA_ARRAY(arena, struct ring_row, doom_count + 1);
+    struct ring_row *rewritten = ARENA_ARRAY(arena, struct ring_row, doom_count + 1);
+    if (!rings || !rewritten) {
+        return no_memory(err);
+    }
+    size_t count = ring_doomed(dooms, doom_count, rings), rewritten_count = 0;
+    enum outcome outcome = RETRY;
+    bool missed = true;
+    for (int round = 0; round < ROUNDS_MAX && (missed || again(outcome, err)); round++) {
+        missed = false;
+        outcome = count ? keyring->ops->fetch(keyring->vault, arena, rings, count, err) : OK;
+        if (outcome == OK) {
+            outcome = ring_destroy(&wrapping, arena, rings, count, dooms, doom_count, rewritten,
+                                   &rewritten_count, err);
+        }
+        if (outcome == OK) {
+            outcome = keyring->ops->destroy(keyring->vault, arena, rewritten, rewritten_count, tombstones,
+                                            tombstone_count, counter, &missed, err);
+        }
+    }
+    keyring_forget_rings(keyring, dooms, doom_count);
+    return outcome == OK && missed ? err_set(err, RETRY, 0, "other workers keep changing doomed key rings")
+                                   : outcome;
 }
 
 /* ---- taking keys ---- */
@@ -508,13 +545,14 @@ bool keyring_transit_key(struct keyring *keyring, struct text person, int64_t ge
     return ring && key_give(ring, key_from(&ring->transit, category, 0, floor), key);
 }
 
-bool keyring_sealed_key(struct keyring *keyring, struct text person, int64_t generation,
-                        enum category category, struct text sealed, struct seal_key *key) {
+static bool sealed_key(struct keyring *keyring, struct text person, int64_t generation,
+                       enum category category, struct text sealed, bool transit, struct seal_key *key) {
     int16_t period;
     uint16_t serial;
     const struct ring *ring = readable(keyring, person, generation);
-    if (ring && sealed_period(sealed, &period, &serial) &&
-        key_give(ring, ring_keys_serial(&ring->cells, category, period, serial), key)) {
+    const struct ring_keys *keys = ring ? (transit ? &ring->transit : &ring->cells) : NULL;
+    if (keys && sealed_period(sealed, &period, &serial) &&
+        key_give(ring, ring_keys_serial(keys, category, period, serial), key)) {
         return true;
     }
     struct ring *known = cached(keyring, person, generation);
@@ -522,4 +560,14 @@ bool keyring_sealed_key(struct keyring *keyring, struct text person, int64_t gen
         known->stale = true; /* another worker may have added the key since: the next load asks the vault */
     }
     return false;
+}
+
+bool keyring_sealed_key(struct keyring *keyring, struct text person, int64_t generation,
+                        enum category category, struct text sealed, struct seal_key *key) {
+    return sealed_key(keyring, person, generation, category, sealed, false, key);
+}
+
+bool keyring_sealed_transit(struct keyring *keyring, struct text person, int64_t generation,
+                            enum category category, struct text sealed, struct seal_key *key) {
+    return sealed_key(keyring, person, generation, category, sealed, true, key);
 }

@@ -34,6 +34,16 @@ struct lookup_row {
     int64_t generation;
     const char *kind; /* "email", "phone" */
     int64_t time_us;
+    int64_t latest_us; /* the vault's: the latest of the events that named it; time_us is then the earliest */
+};
+
+/* What an erasure leaves in the vault. */
+struct tombstone_row {
+    struct text person;  /* whose lookups go; the vault does not keep it with the tombstone */
+    struct text subject; /* ref_subject */
+    struct text body;    /* JSON: the merged tombstone and the suppression hashes */
+    int64_t read_us;     /* when the register was read for it: an older body never replaces a newer one */
+    int64_t erased_us;   /* lookups go that no later event named; TIME_NONE: none */
 };
 
 /* How rings are reached: PostgreSQL (vault.h), or memory in tests. Each call is one transaction of the vault.
@@ -47,6 +57,12 @@ struct vault_ops {
      * done[i] tells which took effect. All commit together. */
     enum outcome (*put)(void *vault, struct arena *arena, const struct ring_row *rows, size_t count,
                         bool *done, const struct lookup_row *lookups, size_t lookup_count, struct err *err);
+    /* Replaces these rings, or deletes those whose blob is absent; deletes lookups, writes tombstones, raises
+     * the vault's counter to *counter: all together, or nothing and *missed when a ring is another by now
+     * than the row's version and key_id say. Rows as for put, tombstones each subject once. */
+    enum outcome (*destroy)(void *vault, struct arena *arena, const struct ring_row *rows, size_t count,
+                            const struct tombstone_row *tombstones, size_t tombstone_count, int64_t *counter,
+                            bool *missed, struct err *err);
 };
 
 struct keyring;
@@ -93,6 +109,15 @@ struct key_doom {
 enum outcome keyring_floors(struct keyring *keyring, struct arena *arena, struct key_doom *dooms,
                             size_t count, int64_t now_s, struct err *err) MUST_CHECK;
 
+/* After the register's transaction has committed these floors: one transaction of the vault takes the keys
+ * below them out of the rings (done again when another worker changed one meanwhile), with the tombstones,
+ * and raises the counter. Dooms come sorted by (person, generation, category), each once. Doing it twice does
+ * no harm. The rings are forgotten here, whatever becomes of it. POISON without an SQLSTATE: a ring does not
+ * open. */
+enum outcome keyring_destroy(struct keyring *keyring, struct arena *arena, const struct key_doom *dooms,
+                             size_t doom_count, const struct tombstone_row *tombstones,
+                             size_t tombstone_count, int64_t *counter, struct err *err) MUST_CHECK;
+
 /* The newest key of a category and period; false when the ring is not cached or has none from `floor` on. */
 bool keyring_cell_key(struct keyring *keyring, struct text person, int64_t generation, enum category category,
                       int16_t period, uint16_t floor, struct seal_key *key);
@@ -101,6 +126,9 @@ bool keyring_cell_key(struct keyring *keyring, struct text person, int64_t gener
  */
 bool keyring_sealed_key(struct keyring *keyring, struct text person, int64_t generation,
                         enum category category, struct text sealed, struct seal_key *key);
+/* The same of a body in the outbox, sealed under a transit key. */
+bool keyring_sealed_transit(struct keyring *keyring, struct text person, int64_t generation,
+                            enum category category, struct text sealed, struct seal_key *key);
 bool keyring_transit_key(struct keyring *keyring, struct text person, int64_t generation,
                          enum category category, uint16_t floor, struct seal_key *key);
 /* Forgets these rings, wiped: their keys are destroyed. */

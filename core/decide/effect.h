@@ -24,6 +24,7 @@ decide_effect order_placed, order_changed, order_paid, order_cancelled;         
 decide_effect shipment_requested, shipment_cancelled; /* delivery.c; changed = requested */
 decide_effect delivery_status, notice_acknowledged;   /* parking.c */
 decide_effect parked_expired, parked_learnt;          /* parking.c */
+decide_effect token_used;                             /* parking.c: a consent event by token */
 decide_effect consent_stated;                         /* consent.c: granted, withdrawn, objected */
 decide_effect request_received, request_identified, command_tied; /* request.c */
 
@@ -109,6 +110,11 @@ enum outcome consent_recut(struct decision *decision, struct text person) MUST_C
 enum outcome consent_keep_until(struct decision *decision, struct text person) MUST_CHECK;
 /* The latest end of the proofs of generations up to that one; DATE_NONE: there is none. */
 int32_t consent_proofs_until(const struct decision *decision, struct text person, int64_t generation);
+/* His latest grant by id in the generation, which opened it and counts as activity; TIME_NONE: none. */
+int64_t consent_granted_us(const struct state *state, struct text person, int64_t generation);
+/* The disclosure_ref of what a mail house was told of the person and generation. permission_follow withdraws
+ * what a request's cut ends (UNIT_WITHDRAWN) before the act's own notice names it. */
+struct ref letter_ref(const struct ref_key *ref_key, const struct person *row, const struct letter *letter);
 
 /* ---- orders: order.c, order_cell.c ---- */
 

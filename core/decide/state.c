@@ -30,8 +30,8 @@ struct map {
 
 struct state {
     struct arena *arena;
-    struct map person_map, order_map, shipment_map, ref_map, notice_map, consent_map, request_map,
-        address_map;
+    struct map person_map, order_map, shipment_map, ref_map, notice_map, consent_map, consents_map,
+        request_map, address_map;
     LIST(struct person *) persons;
     LIST(struct order *) orders;
     LIST(struct shipment *) shipments;
@@ -40,6 +40,11 @@ struct state {
     LIST(struct consent *) consents;
     LIST(struct request *) requests;
     LIST(struct address *) addresses;
+};
+
+/* The consents of one person. */
+struct consent_list {
+    LIST(struct consent *) consents;
 };
 
 #define MAP_FIRST_ROOM 64
@@ -251,10 +256,16 @@ struct consent *state_consent(struct state *state, struct text person, struct te
     consent->version = no_version;
     consent->generation = GENERATION_FIRST;
     consent->proof = no_cell;
-    struct consent **listed = ARENA_PUSH(state->arena, &state->consents);
-    if (!listed)
+    slot = map_find_or_make(&state->consents_map, state->arena, consent->person, TEXT_ABSENT, 0,
+                            sizeof(struct consent_list), &made);
+    if (!slot)
         return NULL;
-    return *listed = consent;
+    struct consent_list *list = slot->item;
+    struct consent **of_person = ARENA_PUSH(state->arena, &list->consents);
+    struct consent **listed = ARENA_PUSH(state->arena, &state->consents);
+    if (!of_person || !listed)
+        return NULL;
+    return *listed = *of_person = consent;
 }
 
 struct request *state_request(struct state *state, struct text request_id) {
@@ -325,6 +336,12 @@ struct request *state_find_request(const struct state *state, struct text reques
 
 struct address *state_find_address(const struct state *state, struct text hash) {
     return map_find(&state->address_map, hash, TEXT_ABSENT, 0);
+}
+
+struct consent *const *state_consents_of(const struct state *state, struct text person, size_t *count) {
+    const struct consent_list *list = map_find(&state->consents_map, person, TEXT_ABSENT, 0);
+    *count = list ? list->consents.count : 0;
+    return list ? list->consents.at : NULL;
 }
 
 struct person *state_find_guard(const struct state *state, struct text person) {

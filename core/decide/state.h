@@ -137,6 +137,8 @@ struct person {
     int64_t recorded_us;         /* earliest registered, changed, seen: clock `recorded` of the profile */
     struct version field[CONTACT_FIELDS]; /* protective: cleared. time VERSION_NONE: never stated */
     struct cell profile;                  /* a flat contact */
+    unsigned
+        marketing_hints; /* scratch of decide_needs, of the guard only: what events of this batch may bring */
 };
 
 /* Latest of what counts as activity and may be seen; TIME_NONE when nothing. */
@@ -380,6 +382,8 @@ struct ref_entry *state_find_ref(const struct state *state, struct text ref);
 struct notice *state_find_notice(const struct state *state, struct text person, struct text notice_ref);
 struct request *state_find_request(const struct state *state, struct text request_id);
 struct address *state_find_address(const struct state *state, struct text hash);
+/* Those of one person, in no particular order; NULL with count 0 when there are none. */
+struct consent *const *state_consents_of(const struct state *state, struct text person, size_t *count);
 /* The person's guard, the row of GENERATION_FIRST; NULL as above. */
 struct person *state_find_guard(const struct state *state, struct text person);
 

@@ -21,7 +21,7 @@ CREATE TABLE tombstone (
 ) WITH (fillfactor = 70);
 CREATE INDEX tombstone_person ON tombstone (person) WHERE person IS NOT NULL;
 CREATE INDEX tombstone_orphan ON tombstone (subject) WHERE person IS NULL;
-CREATE INDEX tombstone_pending ON tombstone (subject, cut) WHERE destroyed IS NULL;
+CREATE INDEX tombstone_pending ON tombstone (person) WHERE destroyed IS NULL AND person IS NOT NULL;
 
 -- Keys that the vault is still to destroy: those of the ring and category with lower serials. Written by the erasing
 -- transaction, deleted after the vault's.

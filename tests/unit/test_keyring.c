@@ -322,6 +322,90 @@ static void below_a_floor_nothing_is_sealed(void **state) {
     assert_same_key(&twos, &after);
 }
 
+static enum outcome destroy(struct fixture *fixture, const struct key_doom *dooms, size_t count,
+                            const struct tombstone_row *tombstone) {
+    int64_t counter;
+    return keyring_destroy(fixture->one, &fixture->arena, dooms, count, tombstone, 1, &counter,
+                           &fixture->err);
+}
+
+/* The doomed keys of two categories go, those from the floors on and those of a third stay; done twice it is
+ * the same, and a ring without keys is no ring. */
+static void doomed_keys_are_destroyed(void **state) {
+    struct fixture *fixture = *state;
+    struct key_want wants[] = {want(CATEGORY_DELIVERY, 200), want(CATEGORY_CLAIM, 200),
+                               want(CATEGORY_PROFILE, 200)};
+    struct key_doom dooms[] = {{.person = PERSON, .generation = 1, .category = CATEGORY_PROFILE},
+                               {.person = PERSON, .generation = 1, .category = CATEGORY_DELIVERY},
+                               {.person = TEXT("c-2"), .generation = 1, .category = CATEGORY_DELIVERY}};
+    struct tombstone_row tombstone = {
+        .person = PERSON, .subject = TEXT("s-1"), .body = TEXT("{}"), .read_us = 7, .erased_us = 9};
+    struct lookup_row lookups[] = {
+        {.hash = {1}, .person = PERSON, .generation = -1, .kind = "email", .time_us = 9},
+        {.hash = {2}, .person = PERSON, .generation = -1, .kind = "email", .time_us = 9},
+        {.hash = {2}, .person = PERSON, .generation = -1, .kind = "email", .time_us = 10}};
+    struct seal_key key;
+    assert_int_equal(keyring_provide(fixture->one, &fixture->arena, wants, 3, lookups, 3, 0, &fixture->err),
+                     OK);
+    assert_int_equal(keyring_floors(fixture->one, &fixture->arena, dooms, 3, 0, &fixture->err), OK);
+    wants[0].floor = dooms[1].cells;
+    assert_int_equal(provide(fixture, fixture->one, wants, 1, 0), OK); /* a parcel waits */
+    fixture->vault.fail_destroys_before = 1;
+    assert_int_equal(destroy(fixture, dooms, 3, &tombstone), RETRY);
+    fixture->vault.fail_destroys_after = 1;
+    assert_int_equal(destroy(fixture, dooms, 3, &tombstone), RETRY);
+    for (int times = 0; times < 2; times++) {
+        assert_int_equal(destroy(fixture, dooms, 3, &tombstone), OK);
+        assert_false(has(fixture->one, CATEGORY_DELIVERY, 200, &key)); /* forgotten at once */
+        assert_int_equal(load(fixture, fixture->one, 0), OK);
+        assert_false(has(fixture->one, CATEGORY_PROFILE, 200, &key));
+        assert_false(keyring_transit_key(fixture->one, PERSON, 1, CATEGORY_PROFILE, 0, &key));
+        assert_false(keyring_transit_key(fixture->one, PERSON, 1, CATEGORY_DELIVERY, 0, &key));
+        assert_true(keyring_transit_key(fixture->one, PERSON, 1, CATEGORY_CLAIM, 0, &key));
+        assert_true(has(fixture->one, CATEGORY_CLAIM, 200, &key));
+        assert_true(has(fixture->one, CATEGORY_DELIVERY, 200, &key));
+        assert_in_range(key.serial, dooms[1].cells, UINT16_MAX);
+        assert_int_equal(fixture->vault.lookup_count, 1);
+        assert_int_equal(fixture->vault.lookups[0].hash[0], 2);
+    }
+    dooms[0].category = CATEGORY_DELIVERY;
+    dooms[1].category = CATEGORY_CLAIM;
+    assert_int_equal(keyring_floors(fixture->one, &fixture->arena, dooms, 2, 0, &fixture->err), OK);
+    assert_int_equal(destroy(fixture, dooms, 2, &tombstone), OK);
+    assert_int_equal(fixture->vault.ring_count, 0);
+    assert_int_equal(fixture->vault.tombstone_count, 1);
+    tombstone.read_us = 6; /* whoever was overtaken */
+    tombstone.body = TEXT("[]");
+    assert_int_equal(destroy(fixture, dooms, 0, &tombstone), OK);
+    assert_true(text_is(memory_vault_tombstone(&fixture->vault, tombstone.subject)->body, "{}"));
+}
+
+static void rival_adds(struct memory_vault *vault, void *context) {
+    struct fixture *fixture = context;
+    struct key_want wanted = want(CATEGORY_VOUCHER, 200);
+    vault->before_put = NULL;
+    assert_int_equal(provide(fixture, fixture->two, &wanted, 1, 0), OK);
+}
+
+/* Another worker adds a key while others of the ring are destroyed: neither is lost. */
+static void a_key_added_meanwhile_outlives_the_destruction(void **state) {
+    struct fixture *fixture = *state;
+    struct key_want wanted = want(CATEGORY_PROFILE, 200);
+    struct key_doom doom = {.person = PERSON, .generation = 1, .category = CATEGORY_PROFILE};
+    struct tombstone_row tombstone = {.person = PERSON, .subject = TEXT("s-1"), .body = TEXT("{}")};
+    struct seal_key key;
+    assert_int_equal(provide(fixture, fixture->one, &wanted, 1, 0), OK);
+    assert_int_equal(keyring_floors(fixture->one, &fixture->arena, &doom, 1, 0, &fixture->err), OK);
+    fixture->vault.before_put = rival_adds;
+    fixture->vault.context = fixture;
+    assert_int_equal(destroy(fixture, &doom, 1, &tombstone), OK);
+    assert_int_equal(fixture->vault.destroys, 2);
+    assert_int_equal(fixture->vault.counter, 1);
+    assert_int_equal(load(fixture, fixture->one, 0), OK);
+    assert_false(has(fixture->one, CATEGORY_PROFILE, 200, &key));
+    assert_true(has(fixture->one, CATEGORY_VOUCHER, 200, &key));
+}
+
 /* A ring that went whole and is made anew: its serials go on from the floor, and a cache that holds the old
  * one cannot overwrite it. */
 static void a_ring_made_anew_keeps_its_floors(void **state) {
@@ -421,6 +505,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_lost_ring_is_not_made_anew, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_destroyed_ring_is_gone_from_caches_in_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(below_a_floor_nothing_is_sealed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(doomed_keys_are_destroyed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_key_added_meanwhile_outlives_the_destruction, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_ring_made_anew_keeps_its_floors, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_cache_keeps_its_bound, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lookups_are_committed_with_the_ring, set_up, tear_down),
