@@ -81,8 +81,10 @@ static enum outcome take(struct fixture *fixture, struct arena *arena, struct te
     event->as.tied.request_id = request;
     event->as.tied.sealed = sealed;
     *refusal = (struct refusal){.reason = REASON_NONE};
-    *full = false;
-    return command_take(fixture->consumer, arena, 0, event, refusal, full, &fixture->err);
+    struct load load = {.keyring = fixture->consumer, .arena = arena};
+    enum outcome outcome = command_take(&load, event, refusal, &fixture->err);
+    *full = load.arena_full;
+    return outcome;
 }
 
 static void what_a_clerk_seals_the_consumer_opens(void **state) {
