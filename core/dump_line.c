@@ -94,68 +94,25 @@ static void member_field_times(struct dump *dump, const struct person *person) {
     json_object_end(dump->writer);
 }
 
+/* Of a generation that a cut has ended only the notice is shown. */
 enum outcome dump_person(struct dump *dump, const struct person *person) {
     static const struct cell unseen = {.until = DATE_NONE};
     line_begin(dump, "person");
     member_text(dump, "person", person->person);
     member_generation(dump, person->generation);
-    member_bool(dump, "opened", person->opened);
+    json_key(dump->writer, "opened");
+    if (person->ended)
+        json_null(dump->writer);
+    else
+        json_bool(dump->writer, person->opened);
     member_text(dump, "kind", person->kind);
     member_text(dump, "notice", person->notice.id);
-    member_text(dump, "language", person->notice.language);
+    member_text(dump, "language", person->ended ? TEXT_ABSENT : person->notice.language);
     member_time(dump, "closed", person->closed_us);
     member_time(dump, "last_activity", person_last_activity(person));
     member_field_times(dump, person);
     enum outcome shown = member_cell(dump, "profile", person_visible(person) ? &person->profile : &unseen);
     return shown == OK ? line_end(dump) : shown;
-}
-
-static int64_t last_cut(const struct person *guard) {
-    for (size_t i = guard->facts.cuts.count; i > 0; i--) {
-        if (guard->facts.cuts.at[i - 1].valid)
-            return guard->facts.cuts.at[i - 1].cut_us;
-    }
-    return GENERATION_FIRST;
-}
-
-bool dump_person_lives(const struct person *guard, int64_t generation) {
-    const struct person_facts *facts = &guard->facts;
-    int64_t cut = last_cut(guard);
-    size_t registered = facts->registered.count;
-    if (generation != cut)
-        return false;
-    return cut == GENERATION_FIRST || facts->named_us > cut ||
-           (registered && facts->registered.at[registered - 1].version.time_us > cut);
-}
-
-int64_t dump_cut_generation(const struct person *guard, size_t cut) {
-    while (cut > 0 && !guard->facts.cuts.at[cut - 1].valid)
-        cut--;
-    return cut ? guard->facts.cuts.at[cut - 1].cut_us : GENERATION_FIRST;
-}
-
-/* The notice of the highest registered between the two instants. */
-static struct text notice_between(const struct person *guard, int64_t after_us, int64_t upto_us) {
-    for (size_t i = guard->facts.registered.count; i > 0; i--) {
-        const struct registered_fact *fact = &guard->facts.registered.at[i - 1];
-        if (fact->version.time_us > after_us && fact->version.time_us <= upto_us)
-            return fact->notice.id;
-    }
-    return TEXT_ABSENT;
-}
-
-enum outcome dump_person_ended(struct dump *dump, const struct person *guard, size_t cut) {
-    static const char *const gone[] = {"language", "closed", "last_activity", "field_times", "profile"};
-    int64_t generation = dump_cut_generation(guard, cut);
-    line_begin(dump, "person");
-    member_text(dump, "person", guard->person);
-    member_generation(dump, generation);
-    member_text(dump, "opened", TEXT_ABSENT);
-    member_text(dump, "kind", TEXT_ABSENT);
-    member_text(dump, "notice", notice_between(guard, generation, guard->facts.cuts.at[cut].cut_us));
-    for (size_t i = 0; i < sizeof(gone) / sizeof(*gone); i++)
-        member_text(dump, gone[i], TEXT_ABSENT);
-    return line_end(dump);
 }
 
 static void member_payments(struct dump *dump, const struct order *order) {
@@ -213,20 +170,6 @@ static void member_statuses(struct dump *dump, const struct shipment *shipment) 
     json_array_end(dump->writer);
 }
 
-/* For an erasure: its consignee's request found it under way. */
-static bool waits(const struct dump *dump, const struct shipment *shipment) {
-    const struct person *guard = NULL;
-    if (dump->guard && !shipment_closed(shipment))
-        guard = dump->guard(dump->context, shipment->person);
-    for (size_t i = 0; guard && i < guard->facts.cuts.count; i++) {
-        const struct cut *cut = &guard->facts.cuts.at[i];
-        if (cut->valid && cut->cause == CUT_REQUEST && !cut->complete &&
-            shipment->first_version.time_us <= cut->cut_us)
-            return true;
-    }
-    return false;
-}
-
 enum outcome dump_shipment(struct dump *dump, const struct shipment *shipment) {
     bool known = shipment->version.time_us != VERSION_NONE;
     line_begin(dump, "shipment");
@@ -247,7 +190,7 @@ enum outcome dump_shipment(struct dump *dump, const struct shipment *shipment) {
     member_time(dump, "version_time", shipment->version.time_us);
     member_time(dump, "cancelled", shipment->cancelled_us);
     member_bool(dump, "closed", shipment_closed(shipment));
-    member_bool(dump, "waiting", waits(dump, shipment));
+    member_bool(dump, "waiting", shipment->erasure == SHIPMENT_WAITS);
     member_statuses(dump, shipment);
     enum outcome shown = member_cell(dump, "delivery", &shipment->delivery);
     return shown == OK ? line_end(dump) : shown;

@@ -107,6 +107,7 @@ struct text pack_shipment(const struct shipment *shipment, struct arena *arena) 
     packer_text(&packer, shipment->service);
     packer_int(&packer, shipment->parcels);
     packer_int(&packer, shipment->cancelled_us);
+    packer_unsigned(&packer, shipment->erasure);
     packer_unsigned(&packer, shipment->statuses.count);
     for (size_t i = 0; i < shipment->statuses.count; i++)
         pack_status(&packer, &shipment->statuses.at[i]);
@@ -150,6 +151,7 @@ enum outcome unpack_shipment(struct text packed, struct arena *arena, struct shi
     shipment->service = unpacker_text(&unpacker);
     shipment->parcels = unpacker_int(&unpacker);
     shipment->cancelled_us = unpacker_int(&unpacker);
+    shipment->erasure = (enum shipment_erasure)unpacker_bounded(&unpacker, SHIPMENT_ERASURES - 1);
     UNPACKER_LIST(&unpacker, &shipment->statuses);
     for (size_t i = 0; i < shipment->statuses.count; i++)
         unpack_status(&unpacker, &shipment->statuses.at[i]);

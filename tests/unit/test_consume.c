@@ -162,7 +162,7 @@ static void add_line(struct lines *lines, struct dump *dump, struct arena *arena
 
 static struct text dump_of(struct world *world, struct arena *arena) {
     struct memory_register *memory = &world->memory;
-    struct dump dump = {memory->writer, show, NULL, NULL};
+    struct dump dump = {memory->writer, show, NULL};
     struct state *rows = state_new(arena);
     struct lines lines = {0};
     struct err err;
