@@ -154,20 +154,25 @@ static const struct data_case {
     ",\"channel\":\"email\",\"identity\":\"none\"" rest "}"
 #define RECEIVED(data, reason)                                                                               \
     { "privacy.request.v1", "privacy.request.received.v1", "Q1", data, reason }
-    RECEIVED(REQUEST("erasure", "{\"customer_id\":\"C1\"}", ""), REASON_NOT_SUPPORTED),
-    RECEIVED(REQUEST("erasure", "{\"customer_id\":\"guest:O1\"}", ""), REASON_NOT_SUPPORTED),
+    RECEIVED(REQUEST("erasure", "{\"customer_id\":\"C1\"}", ""), REASON_NONE),
+    RECEIVED(REQUEST("erasure", "{\"customer_id\":\"guest:O1\"}", ""), REASON_NONE),
+    RECEIVED(REQUEST("erasure", "{\"recipient_id\":\"R1\"}", ""), REASON_NONE),
+    RECEIVED(REQUEST("erasure", "{\"customer_id\":\"recipient:R1\"}", ""), REASON_BAD_ID),
+    RECEIVED(REQUEST("erasure", "{\"phone\":\"0401\"}", ""), REASON_FIELD_RANGE),
     RECEIVED(REQUEST("erasure", "{}", ""), REASON_FIELD_TYPE),
+    {"privacy.request.v1", "privacy.request.received.v1", "Q2",
+     REQUEST("erasure", "{\"customer_id\":\"C1\"}", ""), REASON_KEY_MISMATCH},
     RECEIVED(REQUEST("erasure", "{\"email\":\"a@b\",\"phone\":\"+358401\"}", ""), REASON_FIELD_TYPE),
     RECEIVED(REQUEST("rectification", "{\"email\":\"a@b\"}", ""), REASON_FIELD_MISSING),
-    RECEIVED(REQUEST("rectification", "{\"email\":\"a@b\"}", ",\"changes\":{}"), REASON_NOT_SUPPORTED),
+    RECEIVED(REQUEST("rectification", "{\"email\":\"a@b\"}", ",\"changes\":{}"), REASON_NONE),
     RECEIVED(REQUEST("objection", "{\"email\":\"a@b\"}", ""), REASON_FIELD_MISSING),
     {"privacy.request.v1", "privacy.request.identified.v1", "Q1",
-     "{\"request_id\":\"Q1\",\"identity\":\"clerk\"}", REASON_NOT_SUPPORTED},
+     "{\"request_id\":\"Q1\",\"identity\":\"clerk\"}", REASON_NONE},
     {"privacy.request.v1", "privacy.request.identified.v1", "Q1",
      "{\"request_id\":\"Q1\",\"identity\":\"none\"}", REASON_FIELD_RANGE},
 #define COMMAND(key, data, reason)                                                                           \
     { "register.command.v1", "register.command.v1", key, data, reason }
-    COMMAND("Q1", "{\"sealed\":\"AZ-_\"}", REASON_NOT_SUPPORTED),
+    COMMAND("Q1", "{\"sealed\":\"AZ-_\"}", REASON_NONE),
     COMMAND("Q1", "{\"sealed\":\"\"}", REASON_FIELD_RANGE),
     COMMAND("Q1", "{\"sealed\":\"AA==\"}", REASON_FIELD_RANGE),
     COMMAND("Q1", "{\"sealed\":7}", REASON_FIELD_TYPE),
@@ -284,6 +289,30 @@ static void consents_say_who_and_what(void **state) {
     assert_false(event.as.consent.has_confirmed);
 }
 
+static void requests_say_whom(void **state) {
+    (void)state;
+    struct sample sample;
+    decode(sample_of(&sample, "privacy.request.v1", "privacy.request.received.v1", "Q1",
+                     TEXT(REQUEST("erasure", "{\"email\":\"a@b\"}", ""))));
+    assert_reason(REASON_NONE, "received");
+    assert_text(event.as.request.request_id, "Q1");
+    assert_text(event.as.request.kind, "erasure");
+    assert_text(event.as.request.email, "a@b");
+    assert_text(event.as.request.channel, "email");
+    assert_text(event.as.request.identity, "none");
+    assert_null(event.customer_id.at);
+    assert_null(event.as.request.phone.at);
+    assert_null(event.as.request.recipient_id.at);
+    decode(sample_of(&sample, "privacy.request.v1", "privacy.request.received.v1", "Q1",
+                     TEXT(REQUEST("erasure", "{\"customer_id\":\"C1\"}", ""))));
+    assert_text(event.customer_id, "C1");
+    decode(sample_of(&sample, "register.command.v1", "register.command.v1", "Q1",
+                     TEXT("{\"sealed\":\"AZ-_\"}")));
+    assert_text(event.as.tied.request_id, "Q1");
+    assert_text(event.as.tied.sealed, "AZ-_");
+    assert_null(event.as.tied.person.at);
+}
+
 static void carriers_speak_for_themselves(void **state) {
     (void)state;
     struct sample sample;
@@ -382,6 +411,7 @@ int main(void) {
         cmocka_unit_test(a_shipment_is_whole),
         cmocka_unit_test(nulls_clear_and_absence_says_nothing),
         cmocka_unit_test(consents_say_who_and_what),
+        cmocka_unit_test(requests_say_whom),
         cmocka_unit_test(carriers_speak_for_themselves),
         cmocka_unit_test(the_digest_is_of_what_is_known),
         cmocka_unit_test(names_of_every_script_fit_by_code_points),
