@@ -145,10 +145,10 @@ def by_mail(means):
     means.wait("the proof to be taken in", lambda: means.through() and state_of(means, "Q-nelli")[-1] == "open")
     must(held(means.dump(), "person", person=nelli["id"])["profile"], "Nelli was erased before anybody said it was she")
     means.show("request", "list")
-    found = means.json("customer", "find", "--email", nelli["contact"]["email"], "--reason", "request Q-nelli")["found"]
-    must([one["person"] for one in found] == [nelli["id"]], "the address was not found")
-    say(f"   `kundregister customer find` says that the address is {nelli['id']}'s.")
-    means.show("request", "tie", "Q-nelli", nelli["id"], "--reason", "she answered from that address")
+    shown = means.json("request", "show", "Q-nelli", "--reason", "whose address is it?")
+    must([one["person"] for one in shown["candidates"]] == [nelli["id"]], "the address was not found")
+    say(f"   `kundregister request show` says that the address is {nelli['id']}'s.")
+    means.show("request", "tie", "Q-nelli", "--person", nelli["id"], "--reason", "she answered from that address")
     means.wait("the command to come back and be carried out",
                lambda: means.settled() and state_of(means, "Q-nelli")[-1] == "done")
     must(held(means.dump(), "person", person=nelli["id"])["profile"] is None, "Nelli has a profile still")
