@@ -102,7 +102,7 @@ static rd_kafka_t *writer(const char *stack, const char *principal) {
 
 static void send_event(rd_kafka_t *rk, const char *topic, const char *key, const char *type,
                        const char *data) {
-    char id[64], time[28];
+    char id[96], time[28];
     static unsigned long serial;
     snprintf(id, sizeof id, "%s-%lu-%ld", key, serial++, (long)(now_us() % 1000000));
     instant_write(now_us(), time);
