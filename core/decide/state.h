@@ -46,6 +46,7 @@ struct cut {
     bool complete;        /* nothing of it waits (a closed's: always) */
     int64_t completed_us; /* `now` at which it became complete; TIME_NONE while it is not */
     bool restored;        /* brought in by `restore reconcile`: nothing up to it is taken in any more */
+    bool news;            /* scratch: to be told */
 };
 
 /* A `registered`: kept whatever its time, for time and notice are proofs. */
@@ -80,6 +81,7 @@ struct person_facts {
     LIST(struct key_floor) floors;
     LIST(struct text) requests; /* ids of the erasure requests that name him, bytewise */
     int64_t named_us;           /* latest fact that names him, changed, seen and closed excepted */
+    int64_t opened_us;          /* latest opener: registered, placed, granted, a shipment to a recipient */
     int64_t consents;           /* how many consent facts there are */
 };
 
@@ -117,35 +119,44 @@ struct whole {
     LIST(struct whole_key) shipments; /* under the customer, to the recipient, or once told of him */
 };
 
+/* What events of this batch may do to a person: others of the batch must find loaded what follows then. */
+struct person_hint {
+    LIST(int64_t) cuts; /* times of the cuts, ascending */
+    bool shipping;      /* a shipment to him is made or changed */
+};
+
 struct person {
     struct text person; /* "c1" or "recipient:r1" */
     int64_t generation;
-    int64_t revision;                    /* as loaded; 0: no row yet. Only that of GENERATION_FIRST guards */
-    bool touched;                        /* store writes the row, revision + 1 */
-    bool opened;                         /* has an opener in this generation; stays known after a cut */
-    struct person_facts facts;           /* of the guard only */
-    struct whole whole;                  /* of the guard only: filled by load for NEED_WHOLE */
+    int64_t revision;          /* as loaded; 0: no row yet. Only that of GENERATION_FIRST guards */
+    bool touched;              /* store writes the row, revision + 1 */
+    bool opened;               /* has an opener in this generation; stays known after a cut */
+    bool ended;                /* by a valid cut: of its line only the notice is left */
+    bool absent;               /* no line: nothing names him in it, or it is no generation any more */
+    struct person_facts facts; /* of the guard only */
+    struct whole whole;        /* of the guard only: filled by load for NEED_WHOLE */
+    struct person_hint hint;   /* of the guard only: scratch of decide_needs */
     LIST(struct permission) permissions; /* as last told; empty: the generation has no permission line */
     LIST(struct letter) letters;         /* by (recipient, service) */
     struct text address[2]; /* hash of the visible e-mail and phone, absent = none: ADDRESS_... */
     /* the rest is emptied by a cut */
-    struct version registered;      /* highest registered: kind and notice are its */
-    struct text kind;               /* "account", "subscriber" */
-    struct notice_text notice;      /* stays after a cut */
-    LIST(int64_t) registered_times; /* ascending, each once: visibility of changed, seen, closed */
-    int64_t closed_us;              /* earliest closed that counts */
-    int64_t profile_activity_us;    /* latest registered, changed, seen (kept even while unseen) */
-    int64_t order_activity_us;      /* latest placed, order.changed (and consent.granted, later) */
-    int64_t recorded_us;            /* earliest registered, changed, seen: clock `recorded` of the profile */
+    struct text kind;            /* "account", "subscriber": of the generation's highest registered */
+    struct notice_text notice;   /* its, too; stays after a cut */
+    int64_t closed_us;           /* earliest closed that counts, of a policy that erases nothing on request */
+    int64_t profile_activity_us; /* latest registered, changed, seen (kept even while unseen) */
+    int64_t order_activity_us;   /* latest placed, order.changed (and consent.granted, later) */
+    int64_t recorded_us;         /* earliest registered, changed, seen: clock `recorded` of the profile */
     struct version field[CONTACT_FIELDS]; /* protective: cleared. time VERSION_NONE: never stated */
     struct cell profile;                  /* a flat contact */
+    unsigned
+        marketing_hints; /* scratch of decide_needs, of the guard only: what events of this batch may bring */
 };
 
 /* Latest of what counts as activity and may be seen; TIME_NONE when nothing. */
 int64_t person_last_activity(const struct person *person);
 /* A `registered` stands in the generation: profile, field times and its activity may be seen. */
 static inline bool person_visible(const struct person *person) {
-    return person->registered_times.count > 0;
+    return text_present(person->kind);
 }
 
 #define ADDRESS_EMAIL 0
@@ -205,6 +216,7 @@ struct request {
     int32_t due;              /* DATE_NONE while awaiting identity */
     int32_t until;            /* DATE_NONE until it is done */
     const struct event *last; /* scratch: the last event of this batch that changed it */
+    LIST(struct text) hints;  /* scratch of decide_needs: whom events of this batch name or tie */
 };
 
 /* ---- address hashes: who ever used one ---- */
@@ -286,7 +298,15 @@ struct unit {
     enum unit_state state;
 };
 
-struct unit_hint; /* needs.c's own */
+/* What a request's cut of the consignee means for a shipment (SEMANTICS.md, Cuts and generations). */
+enum shipment_erasure {
+    SHIPMENT_KEPT,   /* requested after every request's cut */
+    SHIPMENT_WAITS,  /* under way: keeps its delivery cell until it is closed */
+    SHIPMENT_ERASED, /* closed: its cell is empty, nothing more is told of it */
+    SHIPMENT_ERASURES
+};
+
+struct unit_hint; /* needs_shipment.c's own */
 
 struct shipment {
     struct text customer_id, shipment_id;
@@ -302,12 +322,15 @@ struct shipment {
     int64_t cancelled_us;                /* earliest; sticky */
     LIST(struct parcel_status) statuses; /* by (carrier, parcel) */
     LIST(struct unit) units;             /* bytewise by (carrier, service, role, person, generation) */
+    enum shipment_erasure erasure;       /* waits, erased: a cut of the consignee concerns it */
     struct cell delivery;                /* flat contact + pickup_point */
     struct unit_hint *hints;             /* scratch of decide_needs: units that events of this batch name */
 };
 
 /* SEMANTICS.md, Parcels: cancelled, or every parcel at rank 7 or above. */
 bool shipment_closed(const struct shipment *shipment);
+/* When it closed: its earliest cancel, else the latest of its parcels' times; TIME_NONE while it is open. */
+int64_t shipment_closed_us(const struct shipment *shipment);
 /* The latest of the parcels' times when all are delivered, else TIME_NONE. */
 int64_t shipment_delivered_us(const struct shipment *shipment);
 
@@ -382,6 +405,8 @@ struct ref_entry *state_find_ref(const struct state *state, struct text ref);
 struct notice *state_find_notice(const struct state *state, struct text person, struct text notice_ref);
 struct request *state_find_request(const struct state *state, struct text request_id);
 struct address *state_find_address(const struct state *state, struct text hash);
+/* Those of one person, in no particular order; NULL with count 0 when there are none. */
+struct consent *const *state_consents_of(const struct state *state, struct text person, size_t *count);
 /* The person's guard, the row of GENERATION_FIRST; NULL as above. */
 struct person *state_find_guard(const struct state *state, struct text person);
 
@@ -401,6 +426,11 @@ struct address *const *state_addresses(const struct state *state, size_t *count)
 
 /* ---- what follows from a person's cuts ---- */
 
+/* The highest registered of the generation, kept or dropped because of a cut; NULL: there is none. */
+const struct registered_fact *person_registered(const struct state *state, struct text person,
+                                                int64_t generation);
+/* The time of the generation's first registered; TIME_NONE: there is none. */
+int64_t person_registered_us(const struct state *state, struct text person, int64_t generation);
 /* The generation after the last valid cut. */
 int64_t state_newest_generation(const struct state *state, struct text person);
 /* The cut that ends the generation; NULL for the newest. */

@@ -132,12 +132,20 @@ static const struct data_case {
     "\",\"method\":\"checkout\",\"wording\":" TEXT_VERSION rest "}"
 #define CONSENT(type, key, data, reason)                                                                     \
     { "shop.consent.v1", "shop.consent." type ".v1", key, data, reason }
-    CONSENT("granted", "C1", GRANTED("consent", ""), REASON_NOT_SUPPORTED),
+    CONSENT("granted", "C1", GRANTED("consent", ""), REASON_NONE),
     CONSENT("granted", "C1", GRANTED("soft_opt_in", ""), REASON_FIELD_MISSING),
+    CONSENT("granted", "C1", GRANTED("soft_opt_in", ",\"order_id\":\"O1\""), REASON_NONE),
+    CONSENT("granted", "C2", GRANTED("consent", ""), REASON_KEY_MISMATCH),
+    CONSENT("granted", "guest:O2",
+            "{\"customer_id\":\"guest:O2\",\"purpose\":\"newsletter\",\"channel\":\"email\",\"basis\":"
+            "\"soft_opt_in\",\"order_id\":\"O1\",\"method\":\"checkout\",\"wording\":" TEXT_VERSION "}",
+            REASON_GUEST_MISMATCH),
+    CONSENT("withdrawn", "guest:O2", "{\"customer_id\":\"guest:O2\",\"method\":\"one_click\"}", REASON_NONE),
+    CONSENT("withdrawn", REF, "{\"token\":\"short\",\"method\":\"one_click\"}", REASON_FIELD_RANGE),
     CONSENT("granted", "C1", GRANTED("consent", ",\"confirmed\":\"yes\""), REASON_FIELD_TYPE),
-    CONSENT("withdrawn", REF, "{\"token\":\"" REF "\",\"method\":\"one_click\"}", REASON_NOT_SUPPORTED),
+    CONSENT("withdrawn", REF, "{\"token\":\"" REF "\",\"method\":\"one_click\"}", REASON_NONE),
     CONSENT("withdrawn", "C1", "{\"token\":\"" REF "\",\"method\":\"one_click\"}", REASON_KEY_MISMATCH),
-    CONSENT("objected", "C1", "{\"customer_id\":\"C1\",\"method\":\"one_click\"}", REASON_NOT_SUPPORTED),
+    CONSENT("objected", "C1", "{\"customer_id\":\"C1\",\"method\":\"one_click\"}", REASON_NONE),
     CONSENT("objected", "C1", "{\"customer_id\":\"C1\",\"token\":\"" REF "\",\"method\":\"one_click\"}",
             REASON_FIELD_TYPE),
     CONSENT("objected", "C1", "{\"method\":\"one_click\"}", REASON_FIELD_TYPE),
@@ -157,6 +165,17 @@ static const struct data_case {
      "{\"request_id\":\"Q1\",\"identity\":\"clerk\"}", REASON_NOT_SUPPORTED},
     {"privacy.request.v1", "privacy.request.identified.v1", "Q1",
      "{\"request_id\":\"Q1\",\"identity\":\"none\"}", REASON_FIELD_RANGE},
+#define COMMAND(key, data, reason)                                                                           \
+    { "register.command.v1", "register.command.v1", key, data, reason }
+    COMMAND("Q1", "{\"sealed\":\"AZ-_\"}", REASON_NOT_SUPPORTED),
+    COMMAND("Q1", "{\"sealed\":\"\"}", REASON_FIELD_RANGE),
+    COMMAND("Q1", "{\"sealed\":\"AA==\"}", REASON_FIELD_RANGE),
+    COMMAND("Q1", "{\"sealed\":7}", REASON_FIELD_TYPE),
+    COMMAND("Q1", "{}", REASON_FIELD_MISSING),
+    COMMAND(NULL, "{\"sealed\":\"AZ-_\"}", REASON_KEY_MISMATCH),
+    COMMAND("", "{\"sealed\":\"AZ-_\"}", REASON_KEY_MISMATCH),
+    COMMAND(REF REF, "{\"sealed\":\"AZ-_\"}", REASON_KEY_MISMATCH),
+    {"privacy.request.v1", "register.command.v1", "Q1", "{\"sealed\":\"AZ-_\"}", REASON_WRONG_TOPIC},
 #define CARRIER(name, type, data, reason)                                                                    \
     { "carrier." name ".v1", "carrier." type ".v1", REF, data, reason }
     CARRIER("posti", "delivery.status", STATUS(""), REASON_NONE),
@@ -237,6 +256,32 @@ static void nulls_clear_and_absence_says_nothing(void **state) {
     assert_true(event.as.customer.contact.stated[PHONE]);
     assert_null(event.as.customer.contact.field[PHONE].at);
     assert_false(event.as.customer.contact.stated[CITY]);
+}
+
+static void consents_say_who_and_what(void **state) {
+    (void)state;
+    struct sample sample;
+    decode(sample_of(&sample, "shop.consent.v1", "shop.consent.granted.v1", "C1",
+                     TEXT(GRANTED("soft_opt_in", ",\"order_id\":\"O1\",\"confirmed\":false"))));
+    assert_reason(REASON_NONE, "granted");
+    assert_text(event.customer_id, "C1");
+    assert_text(event.as.consent.purpose, "newsletter");
+    assert_text(event.as.consent.channel, "email");
+    assert_text(event.as.consent.basis, "soft_opt_in");
+    assert_text(event.as.consent.order_id, "O1");
+    assert_text(event.as.consent.method, "checkout");
+    assert_text(event.as.consent.wording.id, "n1");
+    assert_true(event.as.consent.has_confirmed);
+    assert_false(event.as.consent.confirmed);
+    assert_null(event.as.consent.token.at);
+    decode(sample_of(&sample, "shop.consent.v1", "shop.consent.objected.v1", REF,
+                     TEXT("{\"token\":\"" REF "\",\"method\":\"unsubscribe_link\"}")));
+    assert_reason(REASON_NONE, "objected");
+    assert_text(event.as.consent.token, REF);
+    assert_null(event.customer_id.at);
+    assert_null(event.as.consent.purpose.at);
+    assert_null(event.as.consent.channel.at);
+    assert_false(event.as.consent.has_confirmed);
 }
 
 static void carriers_speak_for_themselves(void **state) {
@@ -336,6 +381,7 @@ int main(void) {
         cmocka_unit_test(every_type_and_rule_of_its_data),
         cmocka_unit_test(a_shipment_is_whole),
         cmocka_unit_test(nulls_clear_and_absence_says_nothing),
+        cmocka_unit_test(consents_say_who_and_what),
         cmocka_unit_test(carriers_speak_for_themselves),
         cmocka_unit_test(the_digest_is_of_what_is_known),
         cmocka_unit_test(names_of_every_script_fit_by_code_points),
