@@ -1,5 +1,7 @@
 /* The loop of stages 1 to 5; what becomes of a transaction is chosen in settle.c. */
 #include "consumer/consume.h"
+#include "consumer/command.h"
+#include "consumer/contact_hash.h"
 #include "consumer/settle.h"
 #include "consumer/store.h"
 #include "core/digest.h"
@@ -30,6 +32,13 @@ enum outcome consumer_init(struct consumer *consumer, const struct consume_setup
     consumer->records = calloc(setup->batch_records, sizeof(*consumer->records));
     if (!consumer->writer || !consumer->sealer || !consumer->records)
         return err_set(err, RETRY, 0, "no memory for a worker");
+    consumer->erase = (struct erase){.ops = setup->erase_ops,
+                                     .reg = setup->reg,
+                                     .keyring = setup->keyring,
+                                     .writer = consumer->writer,
+                                     .clock = setup->clock,
+                                     .clock_context = setup->clock_context};
+    erase_init(&consumer->erase);
     return decoder_init(&consumer->decoder, setup->policy, setup->digest_key) == OK
                ? OK
                : err_set(err, RETRY, 0, "no memory for a worker's decoder");
@@ -170,6 +179,15 @@ static enum outcome arena_full(struct consumer *consumer, struct err *err) {
     return err_set(err, RETRY, 0, "the batch does not fit its memory");
 }
 
+static enum outcome open_command(struct consumer *consumer, struct item *item, struct err *err) {
+    struct load *load = &consumer->work.load;
+    enum outcome outcome = command_take(load->keyring, &consumer->arena, load->now_s, &item->event,
+                                        &item->refusal, &load->arena_full, err);
+    if (outcome == POISON && !err->sqlstate[0])
+        load->park_reason = "damaged_ring";
+    return outcome;
+}
+
 /* The record's hash is taken only where it may be needed: of what is refused, and of what may be parked or
  * refused by decide because of a ref. The last of each partition gets its own in plan_advances. */
 static enum outcome decode_item(struct consumer *consumer, const struct batch_record *from, struct item *item,
@@ -193,8 +211,13 @@ static enum outcome decode_item(struct consumer *consumer, const struct batch_re
         decode_record(&record, &consumer->decoder, &consumer->arena, &item->event, &item->refusal,
                       &item->unknown_fields) != OK)
         return arena_full(consumer, err);
+    if (item->refusal.reason == REASON_NONE &&
+        contact_hash_event(consumer->lookup_key, &item->event, &consumer->arena) != OK)
+        return arena_full(consumer, err);
     if (item->refusal.reason != REASON_NONE || event_infos[item->event.type].key != KEY_CUSTOMER)
         digest_keyed(consumer->setup.digest_key, record.value, item->record_hash, sizeof item->record_hash);
+    if (item->refusal.reason == REASON_NONE && item->event.type == COMMAND_TIED)
+        return open_command(consumer, item, err);
     return OK;
 }
 
@@ -316,16 +339,28 @@ static enum outcome load_work(struct consumer *consumer, struct err *err) {
                                .ref_key = again.ref_key,
                                .arena = again.arena,
                                .state = work->state,
+                               .orphans = again.orphans,
                                .now_s = again.now_s};
     return load_batch(&work->load, events, count, err);
 }
 
 /* ---- stage 4: decide (core/decide) ---- */
 
+/* Each output goes out with the `now` at which it was decided. */
+static bool date_outputs(struct consumer *consumer, int64_t now_us) {
+    struct work *work = &consumer->work;
+    while (work->decided_us.count < work->decision.outputs.count) {
+        int64_t *at = ARENA_PUSH(&consumer->arena, &work->decided_us);
+        if (!at)
+            return false;
+        *at = now_us;
+    }
+    return true;
+}
+
 static enum outcome decide_work(struct consumer *consumer, struct err *err) {
     struct work *work = &consumer->work;
     struct decision *decision = &work->decision;
-    LIST(int64_t) decided = {0};
     for (size_t i = 0; i < work->count; i++) {
         struct item *item = &work->items[i];
         const struct event *event = &item->event;
@@ -340,21 +375,19 @@ static enum outcome decide_work(struct consumer *consumer, struct err *err) {
         }
         if (outcome != OK)
             return outcome == RETRY ? arena_full(consumer, err) : outcome;
-        while (decided.count < decision->outputs.count) {
-            int64_t *at = ARENA_PUSH(&consumer->arena, &decided);
-            if (!at)
-                return arena_full(consumer, err);
-            *at = item->now_us;
-        }
+        if (!date_outputs(consumer, item->now_us))
+            return arena_full(consumer, err);
     }
-    work->decided_us = decided.at;
-    return OK;
+    enum outcome outcome = OK;
+    if (outcome == OK && !date_outputs(consumer, decision->now_us))
+        outcome = RETRY;
+    return outcome == RETRY ? arena_full(consumer, err) : outcome;
 }
 
 /* ---- stage 5: store (store.c) ---- */
 
 static enum outcome store_work(struct consumer *consumer, struct err *err) {
-    struct seal_batch how = {consumer->setup.keyring, consumer->sealer, consumer->lookup_key};
+    struct seal_batch how = {consumer->setup.keyring, consumer->sealer};
     consumer->work.write.policy_digest = consumer->setup.policy->digest;
     return store_batch(consumer->setup.reg_ops, consumer->setup.reg, &how, &consumer->work, &consumer->arena,
                        err);
@@ -385,6 +418,7 @@ static enum outcome begin_work(struct consumer *consumer, struct err *err) {
                                .ref_key = setup->ref_key,
                                .arena = &consumer->arena,
                                .state = work->state,
+                               .orphans = setup->orphan_tombstones,
                                .now_s = monotonic_us(consumer) / 1000000};
     work->decision = (struct decision){.policy = setup->policy,
                                        .ref_key = setup->ref_key,
@@ -526,7 +560,7 @@ enum outcome consume_turn(struct consumer *consumer, int wait_ms, struct err *er
         outcome = take_assignment(consumer, err);
     if (outcome == OK && !consumer->reassigned)
         outcome = claim_due(consumer, err);
-    if (calendar_busy(&consumer->calendar))
+    if (calendar_busy(&consumer->calendar) || (consumer->calendar.mine && erase_at_once(&consumer->erase)))
         wait_ms = 0;
     if (outcome == OK)
         outcome = consume_batch(consumer, assignment_wait_ms(&consumer->assignment, wait_ms), err);
@@ -537,7 +571,9 @@ enum outcome consume_turn(struct consumer *consumer, int wait_ms, struct err *er
         outcome = settle(consumer, transact(consumer, decode_batch, err), err);
         metrics_observe_us(METRIC_BATCH_SECONDS, monotonic_us(consumer) - began_us);
     }
-    return outcome == OK ? calendar_turn(consumer, err) : outcome;
+    if (outcome == OK)
+        outcome = calendar_turn(consumer, err);
+    return outcome == OK ? consume_erase(consumer, err) : outcome;
 }
 
 /* ---- how it stands ---- */
@@ -560,5 +596,6 @@ bool consumer_ready(const struct consumer *consumer, char *reason, size_t room) 
 
 bool consumer_caught_up(const struct consumer *consumer) {
     return consumer->assigned_once && !consumer->reassigned && !consumer->away &&
-           assignment_caught_up(&consumer->assignment) && !calendar_busy(&consumer->calendar);
+           assignment_caught_up(&consumer->assignment) && !calendar_busy(&consumer->calendar) &&
+           !(consumer->calendar.mine && erase_busy(&consumer->erase));
 }

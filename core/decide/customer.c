@@ -112,19 +112,28 @@ static enum outcome profile_merge(struct decision *decision, const struct event 
     return OK;
 }
 
-static enum outcome add_registered_time(struct decision *decision, struct person *person, int64_t time_us,
-                                        bool *changed) {
-    size_t at = 0;
-    while (at < person->registered_times.count && person->registered_times.at[at] < time_us)
-        at++;
-    if (at < person->registered_times.count && person->registered_times.at[at] == time_us)
-        return OK;
-    if (!ARENA_PUSH(decision->arena, &person->registered_times))
+/* A registered stays known whatever a cut drops of it: time and notice are proofs. */
+static enum outcome enter_registered(struct decision *decision, const struct event *event, bool *changed,
+                                     bool *second) {
+    struct person *guard = state_person(decision->state, event->customer_id, GENERATION_FIRST);
+    if (!guard)
         return RETRY;
-    int64_t *times = person->registered_times.at;
-    memmove(times + at + 1, times + at, (person->registered_times.count - 1 - at) * sizeof(*times));
-    times[at] = time_us;
-    *changed = true;
+    size_t at = guard->facts.registered.count;
+    for (size_t i = 0; i < guard->facts.registered.count; i++)
+        *second |= second_fact(&guard->facts.registered.at[i].version, &event->version);
+    while (at && version_compare(&guard->facts.registered.at[at - 1].version, &event->version) >= 0)
+        at--;
+    if (at < guard->facts.registered.count &&
+        version_compare(&guard->facts.registered.at[at].version, &event->version) == 0)
+        return OK;
+    if (!ARENA_PUSH(decision->arena, &guard->facts.registered))
+        return RETRY;
+    struct registered_fact *list = guard->facts.registered.at;
+    memmove(list + at + 1, list + at, (guard->facts.registered.count - 1 - at) * sizeof(*list));
+    list[at] = (struct registered_fact){.version = event->version,
+                                        .account = event->as.customer.account,
+                                        .notice = event->as.customer.notice};
+    guard->touched = *changed = true;
     return OK;
 }
 
@@ -145,15 +154,13 @@ enum outcome customer_registered(struct decision *decision, const struct event *
     (void)record_hash, (void)verdict;
     struct person *person;
     TRY(person_named(decision, event->customer_id, event->version.time_us, &person));
-    bool changed = !person->opened, second = second_fact(&person->registered, &event->version);
+    bool changed = !person->opened, second = false;
     person->opened = true;
-    if (version_compare(&event->version, &person->registered) > 0) {
-        person->registered = event->version;
-        person->kind = event->as.customer.account ? TEXT("account") : TEXT("subscriber");
-        person->notice = event->as.customer.notice;
-        changed = true;
-    }
-    TRY(add_registered_time(decision, person, event->version.time_us, &changed));
+    TRY(enter_registered(decision, event, &changed, &second));
+    const struct registered_fact *highest =
+        person_registered(decision->state, event->customer_id, person->generation);
+    person->kind = highest->account ? TEXT("account") : TEXT("subscriber");
+    person->notice = highest->notice;
     TRY(profile_merge(decision, event, person, &changed, &second));
     return profile_active(decision, event, person, changed, second);
 }
@@ -187,7 +194,8 @@ enum outcome customer_closed(struct decision *decision, const struct event *even
     struct person *person = state_person(decision->state, event->customer_id, generation);
     if (!person)
         return RETRY;
-    if (!person->registered_times.count || person->registered_times.at[0] > time_us) {
+    int64_t registered_us = person_registered_us(decision->state, event->customer_id, generation);
+    if (registered_us == TIME_NONE || registered_us > time_us) {
         *verdict = VERDICT_FORGOTTEN;
         return OK;
     }

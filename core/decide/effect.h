@@ -24,6 +24,7 @@ decide_effect order_placed, order_changed, order_paid, order_cancelled;         
 decide_effect shipment_requested, shipment_cancelled; /* delivery.c; changed = requested */
 decide_effect delivery_status, notice_acknowledged;   /* parking.c */
 decide_effect parked_expired, parked_learnt;          /* parking.c */
+decide_effect token_used;                             /* parking.c: a consent event by token */
 decide_effect consent_stated;                         /* consent.c: granted, withdrawn, objected */
 decide_effect request_received, request_identified, command_tied; /* request.c */
 
@@ -109,6 +110,11 @@ enum outcome consent_recut(struct decision *decision, struct text person) MUST_C
 enum outcome consent_keep_until(struct decision *decision, struct text person) MUST_CHECK;
 /* The latest end of the proofs of generations up to that one; DATE_NONE: there is none. */
 int32_t consent_proofs_until(const struct decision *decision, struct text person, int64_t generation);
+/* His latest grant by id in the generation, which opened it and counts as activity; TIME_NONE: none. */
+int64_t consent_granted_us(const struct state *state, struct text person, int64_t generation);
+/* The disclosure_ref of what a mail house was told of the person and generation. permission_follow withdraws
+ * what a request's cut ends (UNIT_WITHDRAWN) before the act's own notice names it. */
+struct ref letter_ref(const struct ref_key *ref_key, const struct person *row, const struct letter *letter);
 
 /* ---- orders: order.c, order_cell.c ---- */
 
@@ -185,11 +191,11 @@ struct notice_plan {
     const char *kind;  /* corrected, withdrawn, anonymize */
     const char *cause; /* its reason, or cause; of corrected: changed */
     int part;
-    const struct shipment *shipment;
-    const struct unit *unit;       /* its carrier, person, service, role; of anonymize any of them */
-    struct ref disclosure;         /* of corrected, withdrawn */
-    LIST(struct text) disclosures; /* all that it covers */
-    const struct flat *flat;       /* of corrected */
+    const struct shipment *shipment; /* NULL: of a letter, or of several shipments */
+    const struct unit *unit;         /* its carrier, person, service, role; of anonymize any of them */
+    struct ref disclosure;           /* of corrected, withdrawn */
+    LIST(struct text) disclosures;   /* all that it covers */
+    const struct flat *flat;         /* of corrected */
     field_set fields;
 };
 /* What the outputs of one event share. */
@@ -201,6 +207,11 @@ struct output_cause {
 enum outcome output_cause_of(struct decision *decision, const struct event *event,
                              struct output_cause *cause) MUST_CHECK;
 struct ref unit_ref(const struct ref_key *ref_key, const struct shipment *shipment, const struct unit *unit);
+/* The output of a message to a recipient about a unit, its body taken from the writer, but for what differs
+ * by type. shipment NULL: a letter. NULL when the arena is full. */
+struct output *output_to_recipient(struct decision *decision, const struct output_cause *cause,
+                                   const char *type, const struct shipment *shipment, const struct unit *unit,
+                                   const struct ref *person_ref, struct text object, int ordinal);
 /* NULL when the policy no longer has it. */
 const struct policy_service *unit_service(const struct policy *policy, const struct unit *unit);
 enum outcome output_disclosure(struct decision *decision, const struct output_cause *cause,

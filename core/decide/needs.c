@@ -1,6 +1,7 @@
 /* What an event must find loaded: rows, and the cells whose content its effect reads. Asked with what the
  * state knows so far, round after round; asking too much costs a read, asking too little is a bug that the
  * effects assert. */
+#include "core/decide/needs.h"
 #include "core/decide/effect.h"
 
 /* Who may hold a shipment when a later event of the same batch comes to tell the difference: the notices of
@@ -14,24 +15,13 @@ struct unit_hint {
 /* More on one shipment in one batch: the batch is halved rather than hashed for seconds. */
 #define HINTS_MOST 32
 
-struct asking {
-    const struct event *event;
-    const struct policy *policy;
-    const struct ref_key *ref_key;
-    struct state *state;
-    struct arena *arena;
-    need_touch *touch;
-    void *context;
-    struct text cause; /* made when first used */
-};
-
-static enum outcome ask(const struct asking *asking, enum need_kind kind, struct text owner,
-                        struct text object, unsigned cells) {
+enum outcome ask(const struct asking *asking, enum need_kind kind, struct text owner, struct text object,
+                 unsigned cells) {
     const struct need need = {.kind = kind, .owner = owner, .object = object, .cells = cells};
     return asking->touch(asking->context, &need);
 }
 
-static enum outcome ask_person(const struct asking *asking, struct text person) {
+enum outcome ask_person(const struct asking *asking, struct text person) {
     return ask(asking, NEED_PERSON, person, TEXT_ABSENT, NEED_NO_CELL);
 }
 
@@ -110,12 +100,12 @@ static enum outcome shipped_order_needs(const struct asking *asking, struct text
 
 /* ---- shipments ---- */
 
-static enum outcome ask_notice_ref(struct asking *asking, const struct ref *about, const char *kind) {
+enum outcome ask_notice_ref(struct asking *asking, const struct ref *about, const char *kind, int part) {
     if (!text_present(asking->cause))
         asking->cause = event_cause(asking->event, asking->arena);
     if (!text_present(asking->cause))
         return RETRY;
-    struct ref ref = ref_notice(asking->ref_key, about, kind, asking->cause, 0);
+    struct ref ref = ref_notice(asking->ref_key, about, kind, asking->cause, part);
     struct text kept = arena_text(asking->arena, text_of(ref.chars));
     return text_present(kept) ? ask(asking, NEED_REF, kept, TEXT_ABSENT, NEED_PARKED) : RETRY;
 }
@@ -126,12 +116,12 @@ static enum outcome notice_needs(struct asking *asking, const struct shipment *s
                                  const struct unit *held, const struct unit *wanted) {
     struct ref about = unit_ref(asking->ref_key, shipment, held);
     if (wanted && unit_same(held, wanted))
-        return ask_notice_ref(asking, &about, "corrected");
-    TRY(ask_notice_ref(asking, &about, "withdrawn"));
+        return ask_notice_ref(asking, &about, "corrected", 0);
+    TRY(ask_notice_ref(asking, &about, "withdrawn", 0));
     if (wanted && unit_same_person(held, wanted))
         return OK;
     about = ref_person(asking->ref_key, held->carrier, held->person, held->generation);
-    return ask_notice_ref(asking, &about, "anonymize");
+    return ask_notice_ref(asking, &about, "anonymize", 0);
 }
 
 /* Remembers that this event may make `unit` be held. */

@@ -30,8 +30,8 @@ struct map {
 
 struct state {
     struct arena *arena;
-    struct map person_map, order_map, shipment_map, ref_map, notice_map, consent_map, request_map,
-        address_map;
+    struct map person_map, order_map, shipment_map, ref_map, notice_map, consent_map, consents_map,
+        request_map, address_map;
     LIST(struct person *) persons;
     LIST(struct order *) orders;
     LIST(struct shipment *) shipments;
@@ -40,6 +40,11 @@ struct state {
     LIST(struct consent *) consents;
     LIST(struct request *) requests;
     LIST(struct address *) addresses;
+};
+
+/* The consents of one person. */
+struct consent_list {
+    LIST(struct consent *) consents;
 };
 
 #define MAP_FIRST_ROOM 64
@@ -143,7 +148,6 @@ struct person *state_person(struct state *state, struct text id, int64_t generat
         return person;
     person->person = slot->owner;
     person->generation = generation;
-    person->registered = no_version;
     person->closed_us = person->profile_activity_us = person->order_activity_us = TIME_NONE;
     person->recorded_us = person->facts.named_us = TIME_NONE;
     for (size_t f = 0; f < CONTACT_FIELDS; f++)
@@ -252,10 +256,16 @@ struct consent *state_consent(struct state *state, struct text person, struct te
     consent->version = no_version;
     consent->generation = GENERATION_FIRST;
     consent->proof = no_cell;
-    struct consent **listed = ARENA_PUSH(state->arena, &state->consents);
-    if (!listed)
+    slot = map_find_or_make(&state->consents_map, state->arena, consent->person, TEXT_ABSENT, 0,
+                            sizeof(struct consent_list), &made);
+    if (!slot)
         return NULL;
-    return *listed = consent;
+    struct consent_list *list = slot->item;
+    struct consent **of_person = ARENA_PUSH(state->arena, &list->consents);
+    struct consent **listed = ARENA_PUSH(state->arena, &state->consents);
+    if (!of_person || !listed)
+        return NULL;
+    return *listed = *of_person = consent;
 }
 
 struct request *state_request(struct state *state, struct text request_id) {
@@ -326,6 +336,12 @@ struct request *state_find_request(const struct state *state, struct text reques
 
 struct address *state_find_address(const struct state *state, struct text hash) {
     return map_find(&state->address_map, hash, TEXT_ABSENT, 0);
+}
+
+struct consent *const *state_consents_of(const struct state *state, struct text person, size_t *count) {
+    const struct consent_list *list = map_find(&state->consents_map, person, TEXT_ABSENT, 0);
+    *count = list ? list->consents.count : 0;
+    return list ? list->consents.at : NULL;
 }
 
 struct person *state_find_guard(const struct state *state, struct text person) {
@@ -408,6 +424,34 @@ const struct cut *state_delivery_cut(const struct state *state, struct text pers
             return cut;
     }
     return NULL;
+}
+
+/* The generation is the window between its cuts: (generation, cut]. */
+static bool in_generation(const struct state *state, struct text person, int64_t generation,
+                          int64_t time_us) {
+    const struct cut *cut = state_cut_of(state, person, generation);
+    return time_us > generation && (!cut || time_us <= cut->cut_us);
+}
+
+const struct registered_fact *person_registered(const struct state *state, struct text person,
+                                                int64_t generation) {
+    const struct person *guard = state_find_guard(state, person);
+    for (size_t i = guard ? guard->facts.registered.count : 0; i > 0; i--) {
+        const struct registered_fact *registered = &guard->facts.registered.at[i - 1];
+        if (in_generation(state, person, generation, registered->version.time_us))
+            return registered;
+    }
+    return NULL;
+}
+
+int64_t person_registered_us(const struct state *state, struct text person, int64_t generation) {
+    const struct person *guard = state_find_guard(state, person);
+    for (size_t i = 0; guard && i < guard->facts.registered.count; i++) {
+        const struct registered_fact *registered = &guard->facts.registered.at[i];
+        if (in_generation(state, person, generation, registered->version.time_us))
+            return registered->version.time_us;
+    }
+    return TIME_NONE;
 }
 
 int64_t person_last_activity(const struct person *person) {

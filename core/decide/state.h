@@ -129,23 +129,23 @@ struct person {
     LIST(struct letter) letters;         /* by (recipient, service) */
     struct text address[2]; /* hash of the visible e-mail and phone, absent = none: ADDRESS_... */
     /* the rest is emptied by a cut */
-    struct version registered;      /* highest registered: kind and notice are its */
-    struct text kind;               /* "account", "subscriber" */
-    struct notice_text notice;      /* stays after a cut */
-    LIST(int64_t) registered_times; /* ascending, each once: visibility of changed, seen, closed */
-    int64_t closed_us;              /* earliest closed that counts */
-    int64_t profile_activity_us;    /* latest registered, changed, seen (kept even while unseen) */
-    int64_t order_activity_us;      /* latest placed, order.changed (and consent.granted, later) */
-    int64_t recorded_us;            /* earliest registered, changed, seen: clock `recorded` of the profile */
+    struct text kind;            /* "account", "subscriber": of the generation's highest registered */
+    struct notice_text notice;   /* its, too; stays after a cut */
+    int64_t closed_us;           /* earliest closed that counts, of a policy that erases nothing on request */
+    int64_t profile_activity_us; /* latest registered, changed, seen (kept even while unseen) */
+    int64_t order_activity_us;   /* latest placed, order.changed (and consent.granted, later) */
+    int64_t recorded_us;         /* earliest registered, changed, seen: clock `recorded` of the profile */
     struct version field[CONTACT_FIELDS]; /* protective: cleared. time VERSION_NONE: never stated */
     struct cell profile;                  /* a flat contact */
+    unsigned
+        marketing_hints; /* scratch of decide_needs, of the guard only: what events of this batch may bring */
 };
 
 /* Latest of what counts as activity and may be seen; TIME_NONE when nothing. */
 int64_t person_last_activity(const struct person *person);
 /* A `registered` stands in the generation: profile, field times and its activity may be seen. */
 static inline bool person_visible(const struct person *person) {
-    return person->registered_times.count > 0;
+    return text_present(person->kind);
 }
 
 #define ADDRESS_EMAIL 0
@@ -382,6 +382,8 @@ struct ref_entry *state_find_ref(const struct state *state, struct text ref);
 struct notice *state_find_notice(const struct state *state, struct text person, struct text notice_ref);
 struct request *state_find_request(const struct state *state, struct text request_id);
 struct address *state_find_address(const struct state *state, struct text hash);
+/* Those of one person, in no particular order; NULL with count 0 when there are none. */
+struct consent *const *state_consents_of(const struct state *state, struct text person, size_t *count);
 /* The person's guard, the row of GENERATION_FIRST; NULL as above. */
 struct person *state_find_guard(const struct state *state, struct text person);
 
@@ -401,6 +403,11 @@ struct address *const *state_addresses(const struct state *state, size_t *count)
 
 /* ---- what follows from a person's cuts ---- */
 
+/* The highest registered of the generation, kept or dropped because of a cut; NULL: there is none. */
+const struct registered_fact *person_registered(const struct state *state, struct text person,
+                                                int64_t generation);
+/* The time of the generation's first registered; TIME_NONE: there is none. */
+int64_t person_registered_us(const struct state *state, struct text person, int64_t generation);
 /* The generation after the last valid cut. */
 int64_t state_newest_generation(const struct state *state, struct text person);
 /* The cut that ends the generation; NULL for the newest. */
