@@ -7,6 +7,7 @@ persons' strings and keys through all that the stack has (nasty 25). Daemons are
 """
 import json
 import os
+import signal
 import sys
 import time
 
@@ -149,6 +150,47 @@ def killed_in_erasure(stack, daemons):
         told = [data["complete"] for _, _, key, data in p.outputs(stack, "register.anonymization.v1") if key == person]
         expect(told == [True], f"{point}: {told}")
         expect(p.states_told(stack, person + "-r") == ["done"], f"{point}: {p.states_told(stack, person + '-r')}")
+
+
+# ---- nasty 19 --------------------------------------------------------------------------------------------------------
+
+def stopped(daemon):
+    with open(f"/proc/{daemon.process.pid}/stat", encoding="ascii", errors="replace") as file:
+        return file.read().rsplit(")", 1)[1].split()[0] == "T"
+
+
+def erased_on_the_way(stack, daemons):
+    """Nasty 19: erased while its disclosure is unread, produced but uncommitted, aborted: withheld, or a notice follows."""
+    for timing in ("unread", "uncommitted", "aborted"):
+        person = f"{RUN}-{timing}"
+        daemons.start()
+        p.in_turn(stack, p.registered(person))
+        daemons.stop(("relay",))
+        if timing != "unread":
+            daemons.start(relay_env={"KUNDREGISTER_STOP_AT": "relay.before_commit"})
+        p.send(stack, p.granted(person, 1))
+        stack.wait_consumed()
+        if timing != "unread":
+            wait_for("the relay to stop inside its transaction", lambda: stopped(daemons.relay))
+        p.send(stack, p.asks(person + "-r", 10, {"customer_id": person}))
+        stack.wait_consumed()
+        wait_for("the keys to be destroyed", lambda: stack.metric("CONSUMER", "kundregister_erasures_pending") == 0)
+        if timing == "uncommitted":
+            daemons.relay.signal(signal.SIGCONT)
+        if timing == "aborted":
+            daemons.relay.kill()
+        daemons.start()
+        p.settle(stack)
+        seen = p.told_to(stack, "letterhouse", person)
+        expect(seen[-2:] == ["register.disclosure.withdrawn", "register.notice.anonymize"], f"{timing}: {seen}")
+        state = stack.sql("""SELECT state FROM publication JOIN ledger USING (seq)
+                             WHERE subject = %s AND kind = 'register.disclosure.newsletter'""", person)
+        if timing == "uncommitted" and state != [("withheld",)]:
+            expect(seen[0] == "register.disclosure.newsletter" and len(seen) == 3, f"{timing}: {seen}")
+        else:
+            expect(state == [("withheld",)] and len(seen) == 2, f"{timing}: {state} {seen}")
+        shown = json.loads(stack.cli("disclosures", person, "--reason", "a test", "--json").stdout)["disclosures"]
+        expect([row["state"] for row in shown if "withheld" in row["state"]] == ["withheld"] * (len(seen) == 2), shown)
 
 
 # ---- nasty 23 --------------------------------------------------------------------------------------------------------
@@ -296,6 +338,9 @@ def searched(stack, daemons, keys_before):
     words = words_of(MARKED) + words_of(LIVING)
     markers.expect_nowhere(stack, words)
     print(f"# searched for {len(words)} strings in {time.monotonic() - began:.1f} s", flush=True)
+    control = markers.find(stack, [RUN + "-stays"])  # ids are clear: where the search can look at all
+    for place in ("pg_wal", "table register.person", "table vault.ring", "kundregister dump", "topic register."):
+        expect(any(place in found for found in control), f"an id is not found in {place}")
     opened = "\n".join(stack.dump("--open", "--reason", "a test"))
     expect(not any(word in opened for word in words_of(MARKED)), "dump --open shows a forgotten person")
     expect(all(word in opened for word in words_of(LIVING)), "dump --open does not show who is not forgotten")
@@ -322,8 +367,8 @@ def main():
 
     search.__doc__, mark.__doc__ = searched.__doc__, marked.__doc__
     stories = {"marked": mark, "by_email": by_email, "identity": identity, "sent_twice": sent_twice,
-               "orders_of_arrival": orders_of_arrival, "killed_in_erasure": killed_in_erasure, "thousand": thousand,
-               "searched": search}
+               "erased_on_the_way": erased_on_the_way, "orders_of_arrival": orders_of_arrival,
+               "killed_in_erasure": killed_in_erasure, "thousand": thousand, "searched": search}
     try:
         for name, story in stories.items():
             if not sys.argv[3:] or name in sys.argv[3:]:

@@ -164,17 +164,25 @@ def states_told(stack, request):
     return [data["state"] for _, _, key, data in outputs(stack, "register.request.v1") if key == request]
 
 
-def notices_to(stack, person, generation="-1"):
-    """{recipient: [cause of each anonymize]} by the person_ref that each recipient has for him."""
+def person_ref(stack, recipient, person, generation="-1"):
+    done = subprocess.run([os.path.join(stack.build, "tests", "ref"), os.path.join(stack.directory, "secrets", "ref"),
+                           "person", recipient, person, generation], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def told_to(stack, recipient, person):
+    """The types of what the recipient was sent about the person, in order."""
+    ref = person_ref(stack, recipient, person)
+    return [kind for _, kind, key, _ in outputs(stack, f"disclosure.{recipient}.v1") if key == ref]
+
+
+def notices_to(stack, person):
+    """{recipient: [cause of each anonymize]}"""
     found = {}
-    everything = outputs(stack, *(topic for topic in OUTPUTS if topic.startswith("disclosure.")))
     for recipient in ("matkahuolto", "posti", "letterhouse"):
-        done = subprocess.run([os.path.join(stack.build, "tests", "ref"),
-                               os.path.join(stack.directory, "secrets", "ref"), "person", recipient, person, generation],
-                              capture_output=True, text=True, check=True)
-        causes = [data["cause"] for topic, kind, key, data in everything
-                  if topic == f"disclosure.{recipient}.v1" and kind == "register.notice.anonymize"
-                  and key == done.stdout.strip()]
+        ref = person_ref(stack, recipient, person)
+        causes = [data["cause"] for _, kind, key, data in outputs(stack, f"disclosure.{recipient}.v1")
+                  if kind == "register.notice.anonymize" and key == ref]
         if causes:
             found[recipient] = causes
     return found
