@@ -13,8 +13,7 @@ events.jsonl, a line each, sent in order:
   {"replay": true}                     all input positions back to the log's start, daemons stopped and started
   {"replay": "nothing"}                the same, and the whole dump and all outputs are the same afterwards
   {"kill": "consumer" | "relay"}       kill -9, start again
-  {"cli": ["request", "tie", ...]}     a command that must succeed
-Strings in data, keys and commands: "$name" is what was read; "@shipment:RECIPIENT:CUSTOMER:SHIPMENT",
+Strings in data and keys: "$name" is what was read; "@shipment:RECIPIENT:CUSTOMER:SHIPMENT",
 "@person:RECIPIENT:PERSON" and "@token:CUSTOMER:GENERATION" are the refs that the register will give, computed by core's
 own function. GENERATION: "first", or the time of the cut before it.
 
@@ -178,9 +177,6 @@ class Scenario:
         elif "kill" in step:
             self.settle()
             self.daemons.kill(step["kill"])
-        elif "cli" in step:
-            self.settle()
-            self.stack.cli(*self.fill(step["cli"]))
         else:
             self.stack.send(self.fill(step))
 
