@@ -86,6 +86,9 @@ void consumer_release(struct consumer *consumer);
  * ends the process. */
 enum outcome consume_turn(struct consumer *consumer, int wait_ms, struct err *err) MUST_CHECK;
 
+/* Stage 2 for the records that go into this transaction: work's items and advances (consume_decode.c). */
+enum outcome consume_decode(struct consumer *consumer, struct err *err) MUST_CHECK;
+
 /* At the end of a run until it has caught up: what the others' last transactions have doomed goes too, as far
  * as nothing is away. */
 void consume_erase_rest(struct consumer *consumer);

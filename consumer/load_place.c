@@ -268,8 +268,8 @@ static enum outcome place_all(struct load *load, const struct read_rows *rows, s
     return rows->parked.count ? place_parked(load, rows, err) : OK;
 }
 
-/* What guards itself or others and has no row is there all the same, empty: so needs that hang on it are asked
- * for. */
+/* What guards itself or others and has no row is there all the same, empty: so needs that hang on it are
+ * asked for. */
 static enum outcome make_asked(struct load *load, struct err *err) {
     bool fits = true;
     for (size_t i = 0; fits && i < load->persons.count; i++)

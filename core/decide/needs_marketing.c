@@ -61,11 +61,10 @@ static enum outcome ask_all_addresses(const struct asking *asking, const struct 
 
 /* ---- tokens ---- */
 
-/* The token of a generation that may get its first lines, with what is parked under it. *parked: something
- * is.
- */
+/* The token of a generation that may get its first lines, with what is parked under it. *first: it may; what
+ * is parked, or comes by that token later in the batch, may be an objection. */
 static enum outcome ask_token(const struct asking *asking, struct text person, int64_t generation,
-                              bool *parked) {
+                              bool *first) {
     const struct person *row = state_find_person(asking->state, person, generation);
     if (!asking->policy->marketing_count || (row && row->permissions.count))
         return OK;
@@ -73,39 +72,31 @@ static enum outcome ask_token(const struct asking *asking, struct text person, i
     struct text token = arena_text(asking->arena, text_of(ref.chars));
     if (!text_present(token))
         return RETRY;
-    const struct ref_entry *entry = state_find_ref(asking->state, token);
-    *parked |= entry && entry->parked.count;
+    *first = true;
     return ask(asking, NEED_REF, token, TEXT_ABSENT, NEED_PARKED);
 }
 
-/* The instants at which this event may cut. */
-static enum outcome ask_cut_tokens(const struct asking *asking, const struct person *guard, bool *parked) {
-    const struct event *event = asking->event;
-    for (size_t g = 0; g <= guard->facts.cuts.count; g++)
-        TRY(ask_token(asking, guard->person, g ? guard->facts.cuts.at[g - 1].cut_us : GENERATION_FIRST,
-                      parked));
-    TRY(ask_token(asking, guard->person, event->version.time_us, parked));
-    struct text request_id = event->type == CUSTOMER_CLOSED ? TEXT_ABSENT
-                             : event->type == COMMAND_TIED  ? event->as.tied.request_id
-                                                            : event->as.request.request_id;
-    const struct request *request =
-        text_present(request_id) ? state_find_request(asking->state, request_id) : NULL;
-    for (size_t i = 0; request && i < request->received.count; i++)
-        TRY(ask_token(asking, guard->person, request->received.at[i].version.time_us, parked));
+/* Of all generations that are, or that an event of this batch may begin. */
+static enum outcome ask_cut_tokens(const struct asking *asking, const struct person *guard, bool *first) {
+    TRY(ask_token(asking, guard->person, GENERATION_FIRST, first));
+    for (size_t i = 0; i < guard->facts.cuts.count; i++)
+        TRY(ask_token(asking, guard->person, guard->facts.cuts.at[i].cut_us, first));
+    for (size_t i = 0; i < guard->hint.cuts.count; i++)
+        TRY(ask_token(asking, guard->person, guard->hint.cuts.at[i], first));
     return OK;
 }
 
-static enum outcome ask_tokens(const struct asking *asking, const struct person *guard, bool *parked) {
+static enum outcome ask_tokens(const struct asking *asking, const struct person *guard, bool *first) {
     const struct event *event = asking->event;
     if (may_cut(event))
-        return ask_cut_tokens(asking, guard, parked);
+        return ask_cut_tokens(asking, guard, first);
     bool consent =
         event->type == CONSENT_GRANTED || event->type == CONSENT_WITHDRAWN || event->type == CONSENT_OBJECTED;
     bool by_token = consent && text_present(event->as.consent.token);
     if (by_token || (!consent && event->type != CUSTOMER_REGISTERED && event->type != ORDER_PLACED))
         return OK;
     return ask_token(asking, guard->person,
-                     state_generation_at(asking->state, guard->person, event->version.time_us), parked);
+                     state_generation_at(asking->state, guard->person, event->version.time_us), first);
 }
 
 /* ---- one person's permission ---- */
@@ -170,7 +161,9 @@ static enum outcome permission_needs(struct asking *asking, const struct person 
     const struct event *event = asking->event;
     bool grants = event->type == CONSENT_GRANTED && text_equal(event->customer_id, guard->person);
     if (guard->facts.consents)
-        TRY(ask(asking, NEED_CONSENTS, guard->person, TEXT_ABSENT, NEED_NO_CELL));
+        TRY(ask(asking, NEED_CONSENTS, guard->person, TEXT_ABSENT,
+                may_cut(event) ? NEED_PROOF
+                               : NEED_NO_CELL)); /* proofs go to the ring of another generation */
     if (!grants && !guard->facts.consents && !guard->marketing_hints)
         return OK;
     TRY(ask_current_addresses(asking, guard));
@@ -218,9 +211,9 @@ static void leave_hints(const struct asking *asking, struct person *guard) {
 }
 
 /* The entries of all his addresses may be armed by this event, or dropped. */
-static bool may_arm(const struct asking *asking, const struct person *guard, bool parked) {
+static bool may_arm(const struct asking *asking, const struct person *guard, bool first) {
     const struct event *event = asking->event;
-    if (parked || may_cut(event) || event->type == CONSENT_OBJECTED)
+    if (first || may_cut(event) || event->type == CONSENT_OBJECTED)
         return true;
     if (event->type != CONSENT_WITHDRAWN)
         return false;
@@ -230,13 +223,13 @@ static bool may_arm(const struct asking *asking, const struct person *guard, boo
 }
 
 static enum outcome person_needs(struct asking *asking, struct person *guard, const struct text stated[2]) {
-    bool parked = false, states = text_present(stated[0]) || text_present(stated[1]);
+    bool first = false, states = text_present(stated[0]) || text_present(stated[1]);
     leave_hints(asking, guard);
-    TRY(ask_tokens(asking, guard, &parked));
-    if (parked)
+    TRY(ask_tokens(asking, guard, &first));
+    if (first)
         guard->marketing_hints |= HINT_OBJECTS;
     TRY(permission_needs(asking, guard));
-    bool arms = may_arm(asking, guard, parked);
+    bool arms = may_arm(asking, guard, first);
     if (arms)
         TRY(ask_all_addresses(asking, guard));
     if (arms || states || may_deny(asking->event))

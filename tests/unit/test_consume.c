@@ -7,10 +7,9 @@
 #include <cmocka.h>
 
 #include "consumer/consume.h"
-#include "core/decide/pack.h"
-#include "core/dump_line.h"
 #include "core/log.h"
 #include "core/seal.h"
+#include "tests/unit/memory_dump.h"
 #include "tests/unit/memory_register.h"
 #include "tests/unit/memory_vault.h"
 #include <fcntl.h>
@@ -104,104 +103,6 @@ static void run(struct world *world, size_t batch_records) {
     }
 }
 
-/* ---- what is there in the end ---- */
-
-static enum outcome show(void *context, const struct cell *cell, struct text *json) {
-    (void)context;
-    *json = cell->content;
-    return OK;
-}
-
-static void open_stored(struct world *world, struct arena *arena, struct cell *cell,
-                        const struct row_cell *row, struct seal_place place, struct text person,
-                        int64_t generation, enum category category) {
-    struct err err;
-    struct seal_key key;
-    cell->until = cell->sealed_until = row->until;
-    if (row->until == DATE_NONE)
-        return;
-    struct key_want wanted = {.person = person, .generation = generation, .category = category};
-    assert_int_equal(keyring_load(world->keyring, arena, &wanted, 1, 0, &err), OK);
-    assert_true(keyring_sealed_key(world->keyring, person, generation, category, row->sealed, &key));
-    assert_int_equal(open_cell(&key, &place, row->sealed, arena, &cell->content, &err), OK);
-    int16_t period;
-    uint16_t serial;
-    assert_true(sealed_period(row->sealed, &period, &serial));
-    assert_int_equal(period, date_quarter(row->until));
-}
-
-static int compare_lines(const void *a, const void *b) {
-    return text_compare(*(const struct text *)a, *(const struct text *)b);
-}
-
-static struct text sorted(struct arena *arena, const struct text *lines, size_t count) {
-    struct text *copy = ARENA_ARRAY(arena, struct text, count + 1);
-    size_t size = 0, used = 0;
-    for (size_t i = 0; i < count; i++) {
-        copy[i] = lines[i];
-        size += lines[i].size + 1;
-    }
-    qsort(copy, count, sizeof(*copy), compare_lines);
-    char *bytes = arena_take(arena, size + 1);
-    for (size_t i = 0; i < count; i++) {
-        memcpy(bytes + used, copy[i].at, copy[i].size);
-        bytes[used + copy[i].size] = '\n';
-        used += copy[i].size + 1;
-    }
-    return (struct text){bytes, used};
-}
-
-struct lines {
-    LIST(struct text) all;
-};
-static void add_line(struct lines *lines, struct dump *dump, struct arena *arena) {
-    struct text *line = ARENA_PUSH(arena, &lines->all);
-    assert_non_null(line);
-    *line = arena_text(arena, json_writer_text(dump->writer));
-}
-
-static struct text dump_of(struct world *world, struct arena *arena) {
-    struct memory_register *memory = &world->memory;
-    struct dump dump = {memory->writer, show, NULL};
-    struct state *rows = state_new(arena);
-    struct lines lines = {0};
-    struct err err;
-    for (size_t i = 0; i < memory->persons.count; i++) {
-        const struct row_person *row = &memory->persons.at[i];
-        struct person *person = state_person(rows, row->person, row->generation);
-        assert_int_equal(unpack_person(row->merge, arena, person, &err), OK);
-        open_stored(world, arena, &person->profile, &row->profile,
-                    (struct seal_place){"person", "profile", row->person, TEXT_ABSENT, row->generation},
-                    row->person, row->generation, CATEGORY_PROFILE);
-        assert_int_equal(dump_person(&dump, person), OK);
-        add_line(&lines, &dump, arena);
-    }
-    for (size_t i = 0; i < memory->orders.count; i++) {
-        const struct row_order *row = &memory->orders.at[i];
-        struct order *order = state_order(rows, row->customer_id, row->order_id);
-        assert_int_equal(unpack_order(row->merge, arena, order, &err), OK);
-        struct seal_place place = {"customer_order", "claim", row->customer_id, row->order_id, -1};
-        open_stored(world, arena, &order->claim, &row->claim, place, row->customer_id, order->generation,
-                    CATEGORY_CLAIM);
-        place.column = "voucher";
-        open_stored(world, arena, &order->voucher, &row->voucher, place, row->customer_id, order->generation,
-                    CATEGORY_VOUCHER);
-        assert_int_equal(dump_order(&dump, order), OK);
-        add_line(&lines, &dump, arena);
-    }
-    for (size_t i = 0; i < memory->shipments.count; i++) {
-        const struct row_shipment *row = &memory->shipments.at[i];
-        struct shipment *shipment = state_shipment(rows, row->customer_id, row->shipment_id);
-        assert_int_equal(unpack_shipment(row->merge, arena, shipment, &err), OK);
-        open_stored(world, arena, &shipment->delivery, &row->delivery,
-                    (struct seal_place){"shipment", "delivery", row->customer_id, row->shipment_id, -1},
-                    shipment->person, shipment->generation, CATEGORY_DELIVERY);
-        assert_int_equal(dump_shipment(&dump, shipment), OK);
-        add_line(&lines, &dump, arena);
-    }
-    return sorted(arena, lines.all.at, lines.all.count);
-}
-
 /* ---- the sample: every path that stores something, a parked status and a bad record among them ---- */
 
 #define CONTACT                                                                                              \
@@ -271,6 +172,92 @@ static void world_init(struct world *world) {
                             "{\"shipment_id\":\"s9\",\"order_id\":\"o2\",\"customer_id\":\"c1\"}");
     publish_status(world, "t2", "2026-05-14T10:00:00Z", "delivered");
 }
+
+/* ---- a second sample: consents, one of them by a token that nobody knows yet, and an address in two hands
+ * ---- */
+
+#define WORDING "\"wording\":{\"id\":\"w1\",\"sha256\":\"" HASH "\",\"language\":\"sv\"}"
+
+static void publish_registered(struct world *world, const char *customer_id, const char *id,
+                               const char *time) {
+    char data[1024];
+    snprintf(data, sizeof data,
+             "{\"customer_id\":\"%s\",\"kind\":\"account\",\"contact\":" CONTACT
+             ",\"notice\":{\"id\":\"n1\",\"sha256\":\"" HASH "\",\"language\":\"sv\"}}",
+             customer_id);
+    memory_register_publish(&world->memory, "shop.customer.v1", customer_id, "shop.customer.registered", id,
+                            time, data);
+}
+
+static void publish_granted(struct world *world, const char *customer_id, const char *id, const char *time) {
+    char data[512];
+    snprintf(data, sizeof data,
+             "{\"customer_id\":\"%s\",\"purpose\":\"newsletter\",\"channel\":\"email\",\"basis\":\"consent\","
+             "\"confirmed\":true,\"method\":\"account_page\"," WORDING "}",
+             customer_id);
+    memory_register_publish(&world->memory, "shop.consent.v1", customer_id, "shop.consent.granted", id, time,
+                            data);
+}
+
+static void marketing_init(struct world *world) {
+    struct ref token = ref_token(&ref_key, TEXT("c1"), GENERATION_FIRST);
+    char data[256];
+    world_empty(world, 0);
+    snprintf(data, sizeof data, "{\"token\":\"%s\",\"method\":\"one_click\"}", token.chars);
+    memory_register_publish(&world->memory, "shop.consent.v1", token.chars, "shop.consent.withdrawn", "w1",
+                            "2026-05-04T10:00:00Z", data);
+    publish_registered(world, "c1", "r1", "2026-05-01T10:00:00Z");
+    publish_granted(world, "c1", "g1", "2026-05-02T10:00:00Z");
+    publish_registered(world, "c2", "r2", "2026-05-02T11:00:00Z");
+    publish_granted(world, "c1", "g2", "2026-05-05T10:00:00Z");
+    memory_register_publish(&world->memory, "shop.consent.v1", "c2", "shop.consent.objected", "o1",
+                            "2026-05-06T10:00:00Z",
+                            "{\"customer_id\":\"c2\",\"method\":\"customer_service\"}");
+    publish_granted(world, "c1", "g3", "2026-05-07T10:00:00Z");
+}
+
+/* ---- a third: erasures, while a parcel is under way, of a gift's consignee, by closing; then the return
+ * ---- */
+
+static void publish_received(struct world *world, const char *request_id, const char *subject,
+                             const char *time) {
+    char data[256];
+    snprintf(data, sizeof data,
+             "{\"request_id\":\"%s\",\"kind\":\"erasure\",\"subject\":{%s},\"channel\":\"account\","
+             "\"identity\":\"account\"}",
+             request_id, subject);
+    memory_register_publish(&world->memory, "privacy.request.v1", request_id, "privacy.request.received",
+                            request_id, time, data);
+}
+
+static void publish_gift(struct memory_register *memory) {
+    memory_register_publish(
+        memory, "shop.shipment.v1", "c1", "shop.shipment.requested", "q3", "2026-05-11T11:00:00Z",
+        "{\"shipment_id\":\"s3\",\"order_id\":\"o1\",\"customer_id\":\"c1\",\"recipient_id\":\"r1\","
+        "\"consignee\":" CONTACT
+        ",\"direction\":\"outbound\",\"carrier\":\"posti\",\"service\":\"2104\",\"parcels\":1}");
+}
+
+static void erasures_init(struct world *world) {
+    struct memory_register *memory = &world->memory;
+    world_empty(world, 0);
+    publish_status(world, "t1", "2026-05-12T10:00:00Z", "in_transit");
+    publish_registered(world, "c1", "r1", "2026-05-01T10:00:00Z");
+    publish_order_and_shipment(memory);
+    publish_gift(memory);
+    memory_register_publish(
+        memory, "shop.order.v1", "c1", "shop.order.paid", "p2", "2026-05-10T10:01:00Z",
+        "{\"order_id\":\"o1\",\"customer_id\":\"c1\",\"amount\":1000,\"currency\":\"EUR\"}");
+    publish_received(world, "e1", "\"customer_id\":\"c1\"", "2026-05-16T12:00:00Z");
+    publish_received(world, "e2", "\"recipient_id\":\"r1\"", "2026-05-16T13:00:00Z");
+    publish_registered(world, "c2", "r3", "2026-05-02T10:00:00Z");
+    memory_register_publish(memory, "shop.customer.v1", "c2", "shop.customer.closed", "x1",
+                            "2026-05-15T10:00:00Z", "{\"customer_id\":\"c2\"}");
+    publish_status(world, "t2", "2026-05-17T10:00:00Z", "delivered");
+    publish_registered(world, "c1", "r4", "2026-05-18T10:00:00Z");
+    publish_received(world, "e1", "\"customer_id\":\"c1\"", "2026-05-16T12:00:00Z");
+}
+
 static void world_release(struct world *world) {
     stop(world);
     memory_vault_release(&world->vault);
@@ -284,8 +271,13 @@ struct result {
 };
 static struct result result_of(struct world *world, struct arena *arena) {
     const struct memory_register *memory = &world->memory;
-    return (struct result){dump_of(world, arena), sorted(arena, memory->outputs.at, memory->outputs.count),
-                           sorted(arena, memory->dead_letters.at, memory->dead_letters.count), memory->calls};
+    struct text *told = ARENA_ARRAY(arena, struct text, memory->told.count + 1);
+    for (size_t i = 0; i < memory->told.count; i++)
+        told[i] = memory->told.at[i].line;
+    return (struct result){memory_dump(&world->memory, world->keyring, policy, arena),
+                           memory_sorted(arena, told, memory->told.count),
+                           memory_sorted(arena, memory->dead_letters.at, memory->dead_letters.count),
+                           memory->calls};
 }
 
 static void assert_same(struct text is, struct text was, const char *what, enum memory_fault fault,
@@ -295,18 +287,18 @@ static void assert_same(struct text is, struct text was, const char *what, enum 
                  TEXT_ARGS(was));
 }
 
-static void any_fault_at_any_call(size_t batch_records) {
+static void any_fault_at_any_call(void (*init)(struct world *), size_t batch_records) {
     struct arena arena;
     struct world *world = calloc(1, sizeof *world);
     arena_init(&arena, (size_t)1 << 28);
-    world_init(world);
+    init(world);
     run(world, batch_records);
     struct result undisturbed = result_of(world, &arena);
     world_release(world);
     assert_true(undisturbed.dump.size > 0 && undisturbed.outputs.size > 0);
     for (int fault = FAULT_CRASH_BEFORE; fault < MEMORY_FAULTS; fault++)
         for (unsigned long at = 1; at <= undisturbed.calls; at++) {
-            world_init(world);
+            init(world);
             world->memory.fault = (enum memory_fault)fault;
             world->memory.fault_at = at;
             run(world, batch_records);
@@ -323,11 +315,21 @@ static void any_fault_at_any_call(size_t batch_records) {
 
 static void test_any_fault_in_one_batch(void **state) {
     (void)state;
-    any_fault_at_any_call(100);
+    any_fault_at_any_call(world_init, 100);
 }
 static void test_any_fault_in_small_batches(void **state) {
     (void)state;
-    any_fault_at_any_call(2);
+    any_fault_at_any_call(world_init, 2);
+}
+static void test_any_fault_among_erasures(void **state) {
+    (void)state;
+    any_fault_at_any_call(erasures_init, 100);
+    any_fault_at_any_call(erasures_init, 2);
+}
+static void test_any_fault_among_consents(void **state) {
+    (void)state;
+    any_fault_at_any_call(marketing_init, 100);
+    any_fault_at_any_call(marketing_init, 2);
 }
 
 /* Given a record that the database refuses among good ones, when the batch is taken in, then it alone becomes
@@ -418,7 +420,7 @@ static void test_many_under_one_ref(void **state) {
             turn_until_unparked(world, 0);
         }
         assert_int_equal(world->memory.dead_letters.count, 0);
-        dumps[parked_first] = dump_of(world, &arena);
+        dumps[parked_first] = memory_dump(&world->memory, world->keyring, policy, &arena);
         world_release(world);
     }
     assert_same(dumps[1], dumps[0], "dump", FAULT_NONE, 0);
@@ -590,6 +592,7 @@ static void test_reason_of_an_outage(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_fault_in_one_batch),     cmocka_unit_test(test_any_fault_in_small_batches),
+        cmocka_unit_test(test_any_fault_among_consents),   cmocka_unit_test(test_any_fault_among_erasures),
         cmocka_unit_test(test_poison_is_bisected),         cmocka_unit_test(test_parked_expires_once),
         cmocka_unit_test(test_other_record_parks),         cmocka_unit_test(test_missing_ring_parks),
         cmocka_unit_test(test_stale_record_parks_nothing), cmocka_unit_test(test_reason_of_an_outage),

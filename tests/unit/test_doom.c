@@ -66,10 +66,7 @@ static void publish_requested(struct world *world, const char *shipment_id) {
                             "2026-05-11T10:00:00Z", data);
 }
 
-/* Two shipments taken in by the real loop. */
-static void world_init(struct world *world) {
-    struct consumer consumer;
-    struct err err;
+static void world_empty(struct world *world) {
     *world = (struct world){0};
     memory_register_init(&world->memory);
     memory_vault_init(&world->vault);
@@ -77,8 +74,12 @@ static void world_init(struct world *world) {
     world->keyring = keyring_new(&memory_vault_ops, &world->vault, kek, "vault", 100, 60);
     world->sealer = sealer_new();
     world->writer = json_writer_new();
-    publish_requested(world, "s1");
-    publish_requested(world, "s2");
+}
+
+/* What is published is taken in by the real loop. */
+static void consume(struct world *world) {
+    struct consumer consumer;
+    struct err err;
     struct consume_setup given = {.topic_ops = &memory_topic_ops,
                                   .topics = &world->memory,
                                   .reg_ops = &memory_register_ops,
@@ -90,6 +91,7 @@ static void world_init(struct world *world) {
                                   .ref_key = &ref_key,
                                   .digest_key = digest_key,
                                   .owner = TEXT("test/0/0"),
+                                  .orphan_tombstones = true,
                                   .batch_records = 10,
                                   .batch_bytes = 1 << 20,
                                   .arena_bytes = 1 << 24};
@@ -98,6 +100,14 @@ static void world_init(struct world *world) {
     for (int turns = 0; turns < 20; turns++)
         assert_int_equal(consume_turn(&consumer, 100, &err), OK);
     consumer_release(&consumer);
+}
+
+/* Two shipments. */
+static void world_init(struct world *world) {
+    world_empty(world);
+    publish_requested(world, "s1");
+    publish_requested(world, "s2");
+    consume(world);
     assert_int_equal(world->memory.outbox.count, 2);
 }
 
@@ -302,10 +312,55 @@ static void test_published_rows_stay_as_they_are(void **state) {
     free(world);
 }
 
+/* Given a tombstone whose person the register does not know, when a fact names him, then he takes it over:
+ * the fact belongs to the generation after the cut. */
+static void test_orphan_is_taken_over(void **state) {
+    struct world *world = calloc(1, sizeof *world);
+    struct person guard = {0};
+    struct err err;
+    char subject[SUBJECT_CHARS + 1];
+    (void)state;
+    world_empty(world);
+    ref_subject(&ref_key, TEXT("c1"), subject);
+    for (int i = 0; i < 2; i++) {
+        struct memory_tombstone *orphan = ARENA_PUSH(&world->memory.kept, &world->memory.tombstones);
+        *orphan = (struct memory_tombstone){.subject = memory_keep(&world->memory, text_of(subject)),
+                                            .generation = GENERATION_FIRST,
+                                            .cut = {.cut_us = CUT_US - i * INT64_C(86400000000),
+                                                    .cause = CUT_REQUEST,
+                                                    .valid = true,
+                                                    .complete = true,
+                                                    .completed_us = CUT_US}};
+    }
+    memory_register_publish(
+        &world->memory, "shop.order.v1", "c1", "shop.order.placed", "p1", "2026-05-17T10:00:00Z",
+        "{\"order_id\":\"o1\",\"customer_id\":\"c1\",\"guest\":false,\"currency\":\"EUR\",\"total\":1000,"
+        "\"lines\":[{\"sku\":\"a\",\"quantity\":1,\"price\":1000}]}");
+    consume(world);
+    assert_int_equal(world->memory.tombstones.count, 2);
+    for (int i = 0; i < 2; i++)
+        assert_true(text_is(world->memory.tombstones.at[i].person, "c1"));
+    assert_int_equal(world->memory.tombstones.at[0].generation, CUT_US - INT64_C(86400000000));
+    bool found = false;
+    for (size_t i = 0; i < world->memory.persons.count; i++) {
+        const struct row_person *row = &world->memory.persons.at[i];
+        found |= row->generation == CUT_US;
+        if (row->generation != GENERATION_FIRST)
+            continue;
+        assert_int_equal(unpack_person(row->merge, &world->arena, &guard, &err), OK);
+        assert_int_equal(guard.facts.cuts.count, 2);
+        assert_true(guard.facts.cuts.at[0].cut_us < guard.facts.cuts.at[1].cut_us);
+        assert_true(guard.facts.cuts.at[1].restored);
+    }
+    assert_true(found);
+    world_release(world);
+    free(world);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_what_waits_is_sealed_anew),
-                                       cmocka_unit_test(test_whole_must_be_loaded),
-                                       cmocka_unit_test(test_disclosed_and_erased_at_once),
-                                       cmocka_unit_test(test_published_rows_stay_as_they_are)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_waits_is_sealed_anew), cmocka_unit_test(test_whole_must_be_loaded),
+        cmocka_unit_test(test_disclosed_and_erased_at_once), cmocka_unit_test(test_orphan_is_taken_over),
+        cmocka_unit_test(test_published_rows_stay_as_they_are)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
