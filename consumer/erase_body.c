@@ -41,18 +41,18 @@ static void put_cut(struct json_writer *writer, const struct erase_cut *cut) {
         const char *comma = memchr(at, ',', (size_t)(end - at));
         struct text category = {at, (size_t)((comma ? comma : end) - at)};
         json_object(writer);
-        if (cut->generation != GENERATION_FIRST) {
-            json_key(writer, "generation");
-            put_time(writer, cut->generation);
-        }
         json_key(writer, "category");
         json_text(writer, category);
-        json_key(writer, "cut");
-        put_time(writer, cut->cut_us);
         json_key(writer, "cause");
         json_text(writer, cut->cause);
         json_key(writer, "complete");
         json_bool(writer, cut->complete || !text_is(category, "delivery"));
+        json_key(writer, "cut");
+        put_time(writer, cut->cut_us);
+        if (cut->generation != GENERATION_FIRST) {
+            json_key(writer, "generation");
+            put_time(writer, cut->generation);
+        }
         json_object_end(writer);
         at = comma ? comma + 1 : end;
     }
@@ -63,28 +63,41 @@ static int by_hash(const void *key, const void *item) {
 }
 
 /* What arms the hash, as far as it is known by now: his objections, his withdrawals. */
-static enum outcome put_arms(struct json_writer *writer, struct arena *arena, struct text person,
-                             const struct erase_address *row, struct err *err) {
+static enum outcome arms_of(struct arena *arena, struct text person, const struct erase_address *row,
+                            struct address_entry *arms, struct err *err) {
     struct address address = {.hash = row->hash};
     enum outcome outcome = unpack_address(row->merge, arena, &address, err);
-    for (size_t i = 0; outcome == OK && i < address.entries.count; i++) {
-        const struct address_entry *entry = &address.entries.at[i];
-        if (!text_equal(entry->person, person))
-            continue;
-        if (entry->objected_first_us != TIME_NONE) {
-            json_key(writer, "objected");
-            json_array(writer);
-            put_time(writer, entry->objected_first_us);
-            if (entry->objected_last_us != entry->objected_first_us)
-                put_time(writer, entry->objected_last_us);
-            json_array_end(writer);
-        }
-        if (entry->withdrawn_us != TIME_NONE) {
-            json_key(writer, "withdrawn");
-            put_time(writer, entry->withdrawn_us);
-        }
-    }
+    for (size_t i = 0; outcome == OK && i < address.entries.count; i++)
+        if (text_equal(address.entries.at[i].person, person))
+            *arms = address.entries.at[i];
     return outcome == FATAL ? POISON : outcome;
+}
+
+static void put_fact(struct json_writer *writer, const struct address_fact *fact, int64_t erased_us,
+                     const struct address_entry *arms) {
+    json_object(writer);
+    json_key(writer, "hash");
+    json_text(writer, fact->hash);
+    json_key(writer, "kind");
+    json_string(writer, fact->field == EMAIL ? "email" : "phone");
+    if (arms->objected_first_us != TIME_NONE) {
+        json_key(writer, "objected");
+        json_array(writer);
+        put_time(writer, arms->objected_first_us);
+        if (arms->objected_last_us != arms->objected_first_us)
+            put_time(writer, arms->objected_last_us);
+        json_array_end(writer);
+    }
+    json_key(writer, "times");
+    json_array(writer);
+    for (size_t i = 0; i < fact->times.count && fact->times.at[i] <= erased_us; i++)
+        put_time(writer, fact->times.at[i]);
+    json_array_end(writer);
+    if (arms->withdrawn_us != TIME_NONE) {
+        json_key(writer, "withdrawn");
+        put_time(writer, arms->withdrawn_us);
+    }
+    json_object_end(writer);
 }
 
 /* The hashes that he had up to his last cut. */
@@ -97,23 +110,16 @@ static enum outcome put_suppression(struct json_writer *writer, struct arena *ar
     json_array(writer);
     for (size_t i = 0; outcome == OK && i < facts->addresses.count; i++) {
         const struct address_fact *fact = &facts->addresses.at[i];
+        struct address_entry arms = {
+            .objected_first_us = TIME_NONE, .objected_last_us = TIME_NONE, .withdrawn_us = TIME_NONE};
         if (!fact->times.count || fact->times.at[0] > erased_us)
             continue;
-        json_object(writer);
-        json_key(writer, "hash");
-        json_text(writer, fact->hash);
-        json_key(writer, "kind");
-        json_string(writer, fact->field == EMAIL ? "email" : "phone");
-        json_key(writer, "times");
-        json_array(writer);
-        for (size_t k = 0; k < fact->times.count && fact->times.at[k] <= erased_us; k++)
-            put_time(writer, fact->times.at[k]);
-        json_array_end(writer);
         const struct erase_address *row =
             address_count ? bsearch(&fact->hash, addresses, address_count, sizeof *addresses, by_hash) : NULL;
         if (row)
-            outcome = put_arms(writer, arena, person, row, err);
-        json_object_end(writer);
+            outcome = arms_of(arena, person, row, &arms, err);
+        if (outcome == OK)
+            put_fact(writer, fact, erased_us, &arms);
     }
     json_array_end(writer);
     return outcome;
@@ -131,8 +137,6 @@ enum outcome erase_body(struct json_writer *writer, struct arena *arena, const s
     row->erased_us = TIME_NONE;
     json_writer_reset(writer);
     json_object(writer);
-    json_key(writer, "subject");
-    json_text(writer, row->subject);
     json_key(writer, "erasures");
     json_array(writer);
     for (size_t i = 0; i < count; i++) {
@@ -142,6 +146,8 @@ enum outcome erase_body(struct json_writer *writer, struct arena *arena, const s
         row->erased_us = cuts[i].cut_us > row->erased_us ? cuts[i].cut_us : row->erased_us;
     }
     json_array_end(writer);
+    json_key(writer, "subject");
+    json_text(writer, row->subject);
     outcome = put_suppression(writer, arena, row->person, &person.facts, row->erased_us, addresses,
                               address_count, err);
     json_object_end(writer);

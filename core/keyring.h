@@ -138,10 +138,10 @@ void keyring_forget(struct keyring *keyring);
 /* How many rings were created since keyring_new (metric). */
 uint64_t keyring_created(const struct keyring *keyring);
 
-/* For the relay and for readers that keep no cache: opens transit keys of a fetched row. False: no such key.
- */
-bool transit_open(const uint8_t kek[32], const char *vault_id, const struct ring_row *row,
-                  enum category category, struct seal_key *key);
+/* For the relay, which keeps no cache: the transit key of a fetched row that a sealed body names by its
+ * serial. POISON: the ring has it no more; FATAL: the ring does not open. */
+enum outcome transit_open(const uint8_t kek[32], const char *vault_id, const struct ring_row *row,
+                          enum category category, uint16_t serial, struct seal_key *key) MUST_CHECK;
 
 /* The key of lookups, made of the digest key. */
 void lookup_key_derive(const uint8_t digest_key[32], uint8_t key[32]);
