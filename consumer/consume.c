@@ -284,7 +284,7 @@ static enum outcome decide_work(struct consumer *consumer, struct err *err) {
         if (!date_outputs(consumer, item->now_us))
             return arena_full(consumer, err);
     }
-    enum outcome outcome = OK;
+    enum outcome outcome = decide_finish(decision);
     if (outcome == OK && !date_outputs(consumer, decision->now_us))
         outcome = RETRY;
     return outcome == RETRY ? arena_full(consumer, err) : outcome;

@@ -94,15 +94,20 @@ static void member_field_times(struct dump *dump, const struct person *person) {
     json_object_end(dump->writer);
 }
 
+/* Of a generation that a cut has ended only the notice is shown. */
 enum outcome dump_person(struct dump *dump, const struct person *person) {
     static const struct cell unseen = {.until = DATE_NONE};
     line_begin(dump, "person");
     member_text(dump, "person", person->person);
     member_generation(dump, person->generation);
-    member_bool(dump, "opened", person->opened);
+    json_key(dump->writer, "opened");
+    if (person->ended)
+        json_null(dump->writer);
+    else
+        json_bool(dump->writer, person->opened);
     member_text(dump, "kind", person->kind);
     member_text(dump, "notice", person->notice.id);
-    member_text(dump, "language", person->notice.language);
+    member_text(dump, "language", person->ended ? TEXT_ABSENT : person->notice.language);
     member_time(dump, "closed", person->closed_us);
     member_time(dump, "last_activity", person_last_activity(person));
     member_field_times(dump, person);
@@ -213,20 +218,6 @@ static void member_statuses(struct dump *dump, const struct shipment *shipment) 
     json_array_end(dump->writer);
 }
 
-/* For an erasure: its consignee's request found it under way. */
-static bool waits(const struct dump *dump, const struct shipment *shipment) {
-    const struct person *guard = NULL;
-    if (dump->guard && !shipment_closed(shipment))
-        guard = dump->guard(dump->context, shipment->person);
-    for (size_t i = 0; guard && i < guard->facts.cuts.count; i++) {
-        const struct cut *cut = &guard->facts.cuts.at[i];
-        if (cut->valid && cut->cause == CUT_REQUEST && !cut->complete &&
-            shipment->first_version.time_us <= cut->cut_us)
-            return true;
-    }
-    return false;
-}
-
 enum outcome dump_shipment(struct dump *dump, const struct shipment *shipment) {
     bool known = shipment->version.time_us != VERSION_NONE;
     line_begin(dump, "shipment");
@@ -247,7 +238,7 @@ enum outcome dump_shipment(struct dump *dump, const struct shipment *shipment) {
     member_time(dump, "version_time", shipment->version.time_us);
     member_time(dump, "cancelled", shipment->cancelled_us);
     member_bool(dump, "closed", shipment_closed(shipment));
-    member_bool(dump, "waiting", waits(dump, shipment));
+    member_bool(dump, "waiting", shipment->erasure == SHIPMENT_WAITS);
     member_statuses(dump, shipment);
     enum outcome shown = member_cell(dump, "delivery", &shipment->delivery);
     return shown == OK ? line_end(dump) : shown;

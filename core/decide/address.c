@@ -13,25 +13,61 @@ struct text address_seen(const struct person *row, size_t which) {
 /* ---- what arms a person's addresses ---- */
 
 struct arming {
-    int64_t objected_first_us, objected_last_us, withdrawn_us;
+    LIST(int64_t) objected; /* ascending, each once */
+    int64_t withdrawn_us;
 };
 
+static enum outcome enter_objection(struct decision *decision, struct arming *arming, int64_t time_us) {
+    size_t at = arming->objected.count;
+    while (at && arming->objected.at[at - 1] >= time_us)
+        at--;
+    if (at < arming->objected.count && arming->objected.at[at] == time_us)
+        return OK;
+    if (!ARENA_PUSH(decision->arena, &arming->objected))
+        return RETRY;
+    int64_t *times = arming->objected.at;
+    memmove(times + at + 1, times + at, (arming->objected.count - 1 - at) * sizeof(*times));
+    times[at] = time_us;
+    return OK;
+}
+
 /* Objections of any generation; withdrawals once their generation is erased. */
-static struct arming arming_of(const struct state *state, struct text person) {
-    struct arming arming = {TIME_NONE, TIME_NONE, TIME_NONE};
+static enum outcome arming_of(struct decision *decision, struct text person, struct arming *arming) {
+    const struct state *state = decision->state;
     size_t count;
     struct consent *const *all = consent_all(state, person, &count);
+    *arming = (struct arming){.withdrawn_us = TIME_NONE};
     for (size_t i = 0; i < count; i++) {
-        int64_t time_us = all[i]->version.time_us;
-        if (all[i]->act == CONSENT_OBJECTED) {
-            (void)earliest(&arming.objected_first_us, time_us);
-            (void)latest(&arming.objected_last_us, time_us);
-        } else if (all[i]->act == CONSENT_WITHDRAWN &&
-                   state_cut_of(state, person, consent_generation(state, all[i]))) {
-            (void)earliest(&arming.withdrawn_us, time_us);
-        }
+        if (all[i]->act == CONSENT_OBJECTED)
+            TRY(enter_objection(decision, arming, all[i]->version.time_us));
+        else if (all[i]->act == CONSENT_WITHDRAWN &&
+                 state_cut_of(state, person, consent_generation(state, all[i])))
+            (void)earliest(&arming->withdrawn_us, all[i]->version.time_us);
     }
-    return arming;
+    return OK;
+}
+
+static struct address_entry entry_of(struct text person, const struct arming *arming) {
+    struct address_entry entry = {.person = person,
+                                  .objected_first_us = TIME_NONE,
+                                  .objected_last_us = TIME_NONE,
+                                  .withdrawn_us = arming->withdrawn_us};
+    size_t count = arming->objected.count;
+    if (count) {
+        entry.objected_first_us = arming->objected.at[0];
+        entry.objected_last_us = arming->objected.at[count - 1];
+    }
+    if (count > 2) {
+        entry.objected_between.at = arming->objected.at + 1; /* never pushed to */
+        entry.objected_between.count = entry.objected_between.room = count - 2;
+    }
+    return entry;
+}
+
+/* Objections only ever become more: the same number is the same. */
+static bool same_objections(const struct address_entry *a, const struct address_entry *b) {
+    return a->objected_first_us == b->objected_first_us && a->objected_last_us == b->objected_last_us &&
+           a->objected_between.count == b->objected_between.count;
 }
 
 /* ---- an address and its entries ---- */
@@ -107,12 +143,9 @@ static enum outcome refresh(struct decision *decision, const struct event *event
     struct address_entry before = {.objected_first_us = TIME_NONE, .objected_last_us = TIME_NONE};
     if (there)
         before = address->entries.at[at];
-    struct address_entry entry = {.person = guard->person,
-                                  .matched_us = stated_us(guard, hash),
-                                  .current = is_current(decision->state, guard->person, hash),
-                                  .objected_first_us = arming->objected_first_us,
-                                  .objected_last_us = arming->objected_last_us,
-                                  .withdrawn_us = arming->withdrawn_us};
+    struct address_entry entry = entry_of(guard->person, arming);
+    entry.matched_us = stated_us(guard, hash);
+    entry.current = is_current(decision->state, guard->person, hash);
     if (entry.matched_us == TIME_NONE) {
         if (!there)
             return OK;
@@ -120,8 +153,7 @@ static enum outcome refresh(struct decision *decision, const struct event *event
         return before.objected_first_us == TIME_NONE ? OK
                                                      : follow_others(decision, event, address, guard->person);
     }
-    bool objected = before.objected_first_us != entry.objected_first_us ||
-                    before.objected_last_us != entry.objected_last_us;
+    bool objected = !same_objections(&before, &entry);
     if (there && !objected && before.matched_us == entry.matched_us && before.current == entry.current &&
         before.withdrawn_us == entry.withdrawn_us)
         return OK;
@@ -133,7 +165,8 @@ static enum outcome refresh_all(struct decision *decision, const struct event *e
                                 const struct person *guard) {
     if (!guard->facts.addresses.count)
         return OK;
-    struct arming arming = arming_of(decision->state, guard->person);
+    struct arming arming;
+    TRY(arming_of(decision, guard->person, &arming));
     for (size_t i = 0; i < guard->facts.addresses.count; i++)
         TRY(refresh(decision, event, guard, guard->facts.addresses.at[i].hash, &arming));
     return OK;
@@ -216,9 +249,14 @@ enum outcome address_stated(struct decision *decision, const struct event *event
         row->address[i] = stated[i];
         TRY(person_touch(decision, person, row->generation));
     }
-    if (changed)
+    if (changed) {
+        size_t cuts = guard->facts.cuts.count;
         TRY(person_touch(decision, person, GENERATION_FIRST));
-    struct arming arming = arming_of(decision->state, person);
+        if (cuts && event->version.time_us <= guard->facts.cuts.at[cuts - 1].cut_us)
+            guard->facts.cuts_changed = true; /* the vault keeps it with the tombstone */
+    }
+    struct arming arming;
+    TRY(arming_of(decision, person, &arming));
     for (size_t i = 0; i < 2; i++) {
         if (text_present(before[i]))
             TRY(refresh(decision, event, guard, before[i], &arming));
@@ -295,7 +333,8 @@ enum outcome address_recut(struct decision *decision, const struct event *event,
         return RETRY;
     TRY(drop_orphans(decision, guard, gone, &gone_count));
     TRY(move_seen(decision, guard));
-    struct arming arming = arming_of(decision->state, person);
+    struct arming arming;
+    TRY(arming_of(decision, person, &arming));
     for (size_t i = 0; i < gone_count; i++)
         TRY(refresh(decision, event, guard, gone[i], &arming));
     return refresh_all(decision, event, guard);

@@ -23,13 +23,10 @@ bool consent_about(const struct consent *consent, struct text purpose, struct te
            (!text_present(consent->channel) || text_equal(consent->channel, channel));
 }
 
-bool consent_against(const struct state *state, const struct consent *consent, const struct consent *grant) {
-    if (consent->act == CONSENT_GRANTED || !consent_about(consent, grant->purpose, grant->channel))
-        return false;
-    if (consent->act == CONSENT_OBJECTED) /* that of any generation counts in all */
-        return true;
-    int64_t generation = consent_generation(state, consent), granted = consent_generation(state, grant);
-    return generation == granted || (consent->by_token && generation < granted);
+/* Generations need no look: what is later than a grant of the newest is of the newest itself, or by a token
+ * of an older one, which counts against it as well. */
+bool consent_against(const struct consent *consent, const struct consent *grant) {
+    return consent->act != CONSENT_GRANTED && consent_about(consent, grant->purpose, grant->channel);
 }
 
 bool consent_confirmed(const struct consent *grant) {
@@ -61,7 +58,7 @@ static int64_t ended_us(const struct decision *decision, const struct consent *c
     if (consent->act != CONSENT_GRANTED)
         return said_us;
     for (size_t i = 0; i < count; i++) {
-        if (all[i]->version.time_us >= said_us && consent_against(state, all[i], consent))
+        if (all[i]->version.time_us >= said_us && consent_against(all[i], consent))
             (void)earliest(&end_us, all[i]->version.time_us);
     }
     if (end_us != TIME_NONE)
@@ -116,6 +113,10 @@ enum outcome consent_recut(struct decision *decision, struct text person) {
             continue;
         all[i]->generation = generation;
         all[i]->touched = true;
+        if (cell_present(&all[i]->proof)) {
+            (void)cell_content(&all[i]->proof); /* another ring: sealed anew */
+            all[i]->proof.rewritten = true;
+        }
         TRY(person_touch(decision, person, GENERATION_FIRST));
     }
     return consent_keep_until(decision, person);
@@ -126,8 +127,9 @@ int64_t consent_granted_us(const struct state *state, struct text person, int64_
     size_t count;
     struct consent *const *all = consent_all(state, person, &count);
     for (size_t i = 0; i < count; i++) {
-        if (all[i]->act == CONSENT_GRANTED && all[i]->generation == generation)
-            (void)latest(&last_us, all[i]->version.time_us);
+        int64_t time_us = all[i]->version.time_us;
+        if (all[i]->act == CONSENT_GRANTED && state_generation_at(state, person, time_us) == generation)
+            (void)latest(&last_us, time_us);
     }
     return last_us;
 }

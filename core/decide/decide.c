@@ -19,8 +19,11 @@ static decide_effect *const effects[EVENT_TYPES] = {
     [CONSENT_GRANTED] = consent_stated,
     [CONSENT_WITHDRAWN] = consent_stated,
     [CONSENT_OBJECTED] = consent_stated,
+    [REQUEST_RECEIVED] = request_received,
+    [REQUEST_IDENTIFIED] = request_identified,
     [DELIVERY_STATUS] = delivery_status,
     [NOTICE_ACKNOWLEDGED] = notice_acknowledged,
+    [COMMAND_TIED] = command_tied,
     [CALENDAR_PARKED_EXPIRED] = parked_expired,
     [CALENDAR_PARKED_LEARNT] = parked_learnt,
 };

@@ -56,8 +56,17 @@ enum outcome person_named(struct decision *decision, struct text id, int64_t tim
                           struct person **person) MUST_CHECK;
 /* Its row and its guard will be written. */
 enum outcome person_touch(struct decision *decision, struct text id, int64_t generation) MUST_CHECK;
-/* An order was placed or changed: activity, and an opening. */
+/* A fact at time_us opens the generation of that row. */
+enum outcome person_opens(struct decision *decision, struct person *person, int64_t time_us) MUST_CHECK;
+/* Placed, order.changed, consent.granted: names the customer, counts as activity, and may open him. */
 enum outcome person_ordered(struct decision *decision, const struct event *event, bool opens) MUST_CHECK;
+/* Kind and notice of the generation's row; of ended ones the notice only. */
+void person_project(const struct decision *decision, struct person *person, bool newest);
+/* The cuts have changed: what of the living profile belongs to the newest generation goes over to its row,
+ * the rest goes. */
+enum outcome profile_move(struct decision *decision, struct person *from, struct person *to) MUST_CHECK;
+/* The profile, and whatever else a cut empties. */
+void profile_drop(struct person *person);
 
 /* The contact says something of the field: naming any part of the address states all of it. */
 bool contact_states(const struct contact *contact, enum contact_field field);
@@ -68,27 +77,46 @@ bool contact_wins(const struct person *person, const struct event *event, enum c
 
 /* ---- erasure: erasure.c ---- */
 
+/* A `closed` is a cut: the policy erases something of a customer's on request. */
+bool erasure_closes(const struct policy *policy);
+
 /* A valid cut stands or falls from now on, or comes: everything of the person is assigned to its generation
  * anew and what is erased goes, with tombstone, notices and `anonymized` (SEMANTICS.md, The act of erasure).
  * The person's whole is loaded. */
 enum outcome erasure_cut(struct decision *decision, const struct event *event, struct text person,
                          int64_t cut_us, enum cut_cause cause) MUST_CHECK;
-/* A shipment that a request's cut concerns was made, moved, closed or opened again: its cell, and whether its
- * tombstones are complete, follow. */
+/* Whether a request's cut of its consignee concerns the shipment as it stands now, and its cell accordingly.
+ * To be done before anything is told of a shipment that was made, moved, closed or opened again. */
+enum outcome erasure_shipment(struct decision *decision, struct shipment *shipment) MUST_CHECK;
+/* ... and afterwards, for its consignee and whoever was it before: whether his tombstones are complete, and
+ * what is told when that changes. */
 enum outcome erasure_follow(struct decision *decision, const struct event *event,
-                            struct shipment *shipment) MUST_CHECK;
+                            struct text person) MUST_CHECK;
 /* A delivery fact about the consignee at that time is taken in no more: so long after `complete`, or
  * restored. */
 bool erasure_refuses(const struct decision *decision, struct text person, int64_t time_us);
 /* The keys of the category in that ring go. */
 enum outcome erasure_doom(struct decision *decision, struct text person, int64_t generation,
                           enum category category) MUST_CHECK;
+/* What this batch made or moved belongs to the person's whole, if that is loaded. */
+enum outcome erasure_lists_shipment(struct decision *decision, struct text person,
+                                    const struct shipment *shipment) MUST_CHECK;
+enum outcome erasure_lists_order(struct decision *decision, const struct order *order) MUST_CHECK;
+/* The unit is of an erased person and does not wait: erasure_follow names it in a notice of its own. */
+bool erasure_names(const struct decision *decision, const struct shipment *shipment, const struct unit *unit);
 /* Latest of the closing times of all shipments to the person first requested not later than the cut;
  * TIME_NONE: none; *waits when one is open. */
 int64_t erasure_closed_us(struct decision *decision, struct text person, int64_t cut_us, bool *waits);
 /* The person's requests follow when a cut became complete or no longer is. */
 enum outcome request_follow(struct decision *decision, const struct event *event,
                             struct text person) MUST_CHECK; /* request.c */
+/* Whom a received names: the customer, "recipient:<id>", or nobody (a case, or the arena is full). */
+struct text request_subject(const struct event *event, struct arena *arena);
+/* register.request.status, for the request's last event (anonymized.c). */
+enum outcome anonymized_tell_request(struct decision *decision, const struct request *request) MUST_CHECK;
+/* The tombstone of that cut of the person lists the category (anonymized.c). */
+bool cut_erases(const struct policy *policy, struct text person, const struct cut *cut,
+                enum category category);
 
 /* ---- marketing: consent.c, permission.c, newsletter.c, address.c ---- */
 
@@ -119,6 +147,8 @@ struct ref letter_ref(const struct ref_key *ref_key, const struct person *row, c
 /* ---- orders: order.c, order_cell.c ---- */
 
 enum outcome order_touch(struct decision *decision, struct order *order) MUST_CHECK;
+/* The customer's cuts have changed: its generation, and its claim where the policy erases that. */
+enum outcome order_recut(struct decision *decision, struct order *order) MUST_CHECK;
 /* A fact that is not the order's own names it: a stub when there was none. */
 enum outcome order_named(struct decision *decision, struct text customer_id, struct text order_id,
                          int64_t time_us, struct order **order) MUST_CHECK;
@@ -146,13 +176,15 @@ enum outcome order_write_cells(struct decision *decision, struct order *order, u
 /* ---- shipments: delivery.c ---- */
 
 enum outcome shipment_touch(struct decision *decision, struct shipment *shipment) MUST_CHECK;
+/* The generation of the earliest requested or changed; true when it is another now (regenerate.c). */
+bool shipment_regenerate(const struct decision *decision, struct shipment *shipment);
 /* Sets the end of the delivery cell; order: whose last_delivered counts for outbound ones (a return may pass
  * NULL). */
 enum outcome shipment_keep_until(struct decision *decision, struct shipment *shipment,
                                  const struct order *order) MUST_CHECK;
 /* A carrier's status under a ref that is known and its own. */
 enum outcome shipment_status(struct decision *decision, const struct event *event,
-                             const struct ref_entry *entry) MUST_CHECK;
+                             const struct ref_entry *entry, enum verdict *verdict) MUST_CHECK;
 /* "recipient:<id>", or the customer; absent when the arena is full. */
 struct text shipment_consignee(const struct event *event, struct arena *arena);
 const char *shipment_role(bool is_return);

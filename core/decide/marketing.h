@@ -15,7 +15,7 @@ int64_t consent_generation(const struct state *state, const struct consent *cons
 /* The withdrawal or objection speaks of that purpose and channel; absent ones speak of all. */
 bool consent_about(const struct consent *consent, struct text purpose, struct text channel);
 /* It would end the grant, did it not come before it: times are not compared. */
-bool consent_against(const struct state *state, const struct consent *consent, const struct consent *grant);
+bool consent_against(const struct consent *consent, const struct consent *grant);
 /* A consent proper that its giver has confirmed: only such a one frees from what was objected before it. */
 bool consent_confirmed(const struct consent *grant);
 /* A fact about the person, by id or by the token of the generation. */

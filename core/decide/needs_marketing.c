@@ -76,20 +76,13 @@ static enum outcome ask_token(const struct asking *asking, struct text person, i
     return ask(asking, NEED_REF, token, TEXT_ABSENT, NEED_PARKED);
 }
 
-/* The instants at which this event may cut. */
+/* Of all generations that are, or that an event of this batch may begin. */
 static enum outcome ask_cut_tokens(const struct asking *asking, const struct person *guard, bool *first) {
-    const struct event *event = asking->event;
-    for (size_t g = 0; g <= guard->facts.cuts.count; g++)
-        TRY(ask_token(asking, guard->person, g ? guard->facts.cuts.at[g - 1].cut_us : GENERATION_FIRST,
-                      first));
-    TRY(ask_token(asking, guard->person, event->version.time_us, first));
-    struct text request_id = event->type == CUSTOMER_CLOSED ? TEXT_ABSENT
-                             : event->type == COMMAND_TIED  ? event->as.tied.request_id
-                                                            : event->as.request.request_id;
-    const struct request *request =
-        text_present(request_id) ? state_find_request(asking->state, request_id) : NULL;
-    for (size_t i = 0; request && i < request->received.count; i++)
-        TRY(ask_token(asking, guard->person, request->received.at[i].version.time_us, first));
+    TRY(ask_token(asking, guard->person, GENERATION_FIRST, first));
+    for (size_t i = 0; i < guard->facts.cuts.count; i++)
+        TRY(ask_token(asking, guard->person, guard->facts.cuts.at[i].cut_us, first));
+    for (size_t i = 0; i < guard->hint.cuts.count; i++)
+        TRY(ask_token(asking, guard->person, guard->hint.cuts.at[i], first));
     return OK;
 }
 
@@ -168,7 +161,9 @@ static enum outcome permission_needs(struct asking *asking, const struct person 
     const struct event *event = asking->event;
     bool grants = event->type == CONSENT_GRANTED && text_equal(event->customer_id, guard->person);
     if (guard->facts.consents)
-        TRY(ask(asking, NEED_CONSENTS, guard->person, TEXT_ABSENT, NEED_NO_CELL));
+        TRY(ask(asking, NEED_CONSENTS, guard->person, TEXT_ABSENT,
+                may_cut(event) ? NEED_PROOF
+                               : NEED_NO_CELL)); /* proofs go to the ring of another generation */
     if (!grants && !guard->facts.consents && !guard->marketing_hints)
         return OK;
     TRY(ask_current_addresses(asking, guard));

@@ -107,6 +107,7 @@ struct text pack_shipment(const struct shipment *shipment, struct arena *arena) 
     packer_text(&packer, shipment->service);
     packer_int(&packer, shipment->parcels);
     packer_int(&packer, shipment->cancelled_us);
+    packer_unsigned(&packer, shipment->erasure);
     packer_unsigned(&packer, shipment->statuses.count);
     for (size_t i = 0; i < shipment->statuses.count; i++)
         pack_status(&packer, &shipment->statuses.at[i]);
@@ -150,6 +151,7 @@ enum outcome unpack_shipment(struct text packed, struct arena *arena, struct shi
     shipment->service = unpacker_text(&unpacker);
     shipment->parcels = unpacker_int(&unpacker);
     shipment->cancelled_us = unpacker_int(&unpacker);
+    shipment->erasure = (enum shipment_erasure)unpacker_bounded(&unpacker, SHIPMENT_ERASURES - 1);
     UNPACKER_LIST(&unpacker, &shipment->statuses);
     for (size_t i = 0; i < shipment->statuses.count; i++)
         unpack_status(&unpacker, &shipment->statuses.at[i]);
@@ -316,6 +318,9 @@ struct text pack_address(const struct address *address, struct arena *arena) {
         packer_unsigned(&packer, entry->current);
         packer_int(&packer, entry->objected_first_us);
         packer_int(&packer, entry->objected_last_us);
+        packer_unsigned(&packer, entry->objected_between.count);
+        for (size_t t = 0; t < entry->objected_between.count; t++)
+            packer_int(&packer, entry->objected_between.at[t]);
         packer_int(&packer, entry->withdrawn_us);
     }
     return packer_end(&packer);
@@ -333,6 +338,9 @@ enum outcome unpack_address(struct text packed, struct arena *arena, struct addr
         entry->current = unpacker_flag(&unpacker);
         entry->objected_first_us = unpacker_int(&unpacker);
         entry->objected_last_us = unpacker_int(&unpacker);
+        UNPACKER_LIST(&unpacker, &entry->objected_between);
+        for (size_t t = 0; t < entry->objected_between.count; t++)
+            entry->objected_between.at[t] = unpacker_int(&unpacker);
         entry->withdrawn_us = unpacker_int(&unpacker);
     }
     return unpacker_end(&unpacker, err);

@@ -20,7 +20,8 @@ static struct notice_text unpack_notice_text(struct unpacker *unpacker) {
 
 static bool facts_present(const struct person_facts *facts) {
     return facts->cuts.count || facts->registered.count || facts->addresses.count || facts->floors.count ||
-           facts->requests.count || facts->named_us != TIME_NONE || facts->consents;
+           facts->requests.count || facts->named_us != TIME_NONE || facts->opened_us != TIME_NONE ||
+           facts->consents;
 }
 
 static void pack_cut(struct packer *packer, const struct cut *cut) {
@@ -81,6 +82,7 @@ static void pack_facts(struct packer *packer, const struct person_facts *facts) 
     for (size_t i = 0; i < facts->requests.count; i++)
         packer_text(packer, facts->requests.at[i]);
     packer_int(packer, facts->named_us);
+    packer_int(packer, facts->opened_us);
     packer_int(packer, facts->consents);
 }
 
@@ -109,6 +111,7 @@ static void unpack_facts(struct unpacker *unpacker, struct person_facts *facts) 
     for (size_t i = 0; i < facts->requests.count; i++)
         facts->requests.at[i] = unpacker_text(unpacker);
     facts->named_us = unpacker_int(unpacker);
+    facts->opened_us = unpacker_int(unpacker);
     facts->consents = unpacker_int(unpacker);
 }
 
@@ -152,12 +155,15 @@ static void unpack_told(struct unpacker *unpacker, struct person *person) {
 
 #define PERSON_OPENED 1
 #define PERSON_FACTS 2
+#define PERSON_ENDED 4
+#define PERSON_ABSENT 8
 
 struct text pack_person(const struct person *person, struct arena *arena) {
     struct packer packer;
     bool facts = facts_present(&person->facts);
     packer_begin(&packer, arena, PACK_PERSON);
-    packer_unsigned(&packer, (person->opened ? PERSON_OPENED : 0u) | (facts ? PERSON_FACTS : 0u));
+    packer_unsigned(&packer, (person->opened ? PERSON_OPENED : 0u) | (facts ? PERSON_FACTS : 0u) |
+                                 (person->ended ? PERSON_ENDED : 0u) | (person->absent ? PERSON_ABSENT : 0u));
     packer_text(&packer, person->kind);
     pack_notice_text(&packer, &person->notice);
     packer_int(&packer, person->closed_us);
@@ -177,8 +183,10 @@ struct text pack_person(const struct person *person, struct arena *arena) {
 enum outcome unpack_person(struct text packed, struct arena *arena, struct person *person, struct err *err) {
     struct unpacker unpacker;
     unpacker_begin(&unpacker, arena, packed, PACK_PERSON);
-    uint64_t flags = unpacker_bounded(&unpacker, PERSON_OPENED | PERSON_FACTS);
+    uint64_t flags = unpacker_bounded(&unpacker, PERSON_OPENED | PERSON_FACTS | PERSON_ENDED | PERSON_ABSENT);
     person->opened = flags & PERSON_OPENED;
+    person->ended = flags & PERSON_ENDED;
+    person->absent = flags & PERSON_ABSENT;
     person->kind = unpacker_text(&unpacker);
     person->notice = unpack_notice_text(&unpacker);
     person->closed_us = unpacker_int(&unpacker);

@@ -42,7 +42,7 @@ static enum outcome apply(struct decision *decision, const struct event *event, 
         return refuse(decision, event, REASON_NOT_YOURS, record_hash, verdict);
     if (entry->kind != (event->type == DELIVERY_STATUS ? REF_SHIPMENT : REF_NOTICE))
         return refuse(decision, event, REASON_UNKNOWN_REF, record_hash, verdict);
-    return entry->kind == REF_SHIPMENT ? shipment_status(decision, event, entry)
+    return entry->kind == REF_SHIPMENT ? shipment_status(decision, event, entry, verdict)
                                        : notice_answered(decision, event, entry);
 }
 

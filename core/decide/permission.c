@@ -72,10 +72,19 @@ static bool reachable(const struct person *row, struct text channel, struct text
     if (!row || !person_visible(row))
         return false;
     if (text_is(channel, "post"))
-        return stated(row, STREET) || stated(row, POSTCODE) || stated(row, CITY);
+        return stated(row, STREET);
     bool email = text_is(channel, "email");
     *hash = address_seen(row, email ? ADDRESS_EMAIL : ADDRESS_PHONE);
     return stated(row, email ? EMAIL : PHONE);
+}
+
+/* The earliest of his objections that is not before the instant; the last is not. */
+static int64_t objected_since(const struct address_entry *entry, int64_t time_us) {
+    for (size_t i = 0; i < entry->objected_between.count; i++) {
+        if (entry->objected_between.at[i] >= time_us)
+            return entry->objected_between.at[i];
+    }
+    return entry->objected_last_us;
 }
 
 /* Whoever else objected under the address is not written to, unless he who has it now confirmed his own
@@ -94,7 +103,7 @@ static void weigh_address(const struct judging *judging, const struct consent *g
         if (!consent_confirmed(grant) || entry->objected_first_us >= granted_us)
             deny(finding, PERMISSION_OBJECTED, entry->objected_first_us);
         else if (entry->objected_last_us >= granted_us)
-            deny(finding, PERMISSION_OBJECTED, entry->objected_last_us);
+            deny(finding, PERMISSION_OBJECTED, objected_since(entry, granted_us));
     }
 }
 
@@ -106,7 +115,7 @@ static struct finding weigh(const struct judging *judging, struct text channel, 
     for (size_t i = 0; i < judging->consent_count; i++) {
         const struct consent *against = judging->consents[i];
         int64_t time_us = against->version.time_us;
-        if (!consent_against(judging->state, against, grant))
+        if (!consent_against(against, grant))
             continue;
         if (against->act == CONSENT_OBJECTED &&
             (time_us >= grant->version.time_us || !consent_confirmed(grant)))
@@ -147,34 +156,26 @@ static struct finding without_grant(const struct judging *judging, const struct 
 /* The earliest grant that survives allows; else the newest says why not. */
 static void judge(const struct judging *judging, const struct policy_marketing *marketing,
                   struct permission *line) {
-    int64_t newest_us = TIME_NONE;
+    const struct consent *first = NULL, *newest = NULL;
     struct finding denial = {PERMISSION_ALLOWED, TIME_NONE};
-    line->basis = TEXT_ABSENT;
-    line->since_us = TIME_NONE;
     for (size_t i = 0; i < judging->consent_count; i++) {
         const struct consent *grant = judging->consents[i];
-        int64_t time_us = grant->version.time_us;
         if (!counts(judging, marketing, line->channel, grant))
             continue;
         struct finding finding = weigh(judging, line->channel, grant);
         if (finding.reason == PERMISSION_ALLOWED) {
-            bool same = line->since_us == time_us && text_compare(grant->basis, line->basis) < 0;
-            if (earliest(&line->since_us, time_us) || same)
-                line->basis = grant->basis;
-        } else if (time_us > newest_us) {
+            if (!first || version_compare(&grant->version, &first->version) < 0)
+                first = grant;
+        } else if (!newest || version_compare(&grant->version, &newest->version) > 0) {
+            newest = grant;
             denial = finding;
-        } else if (time_us == newest_us) {
-            deny(&denial, finding.reason, finding.since_us);
         }
-        (void)latest(&newest_us, time_us);
     }
-    line->reason = PERMISSION_ALLOWED;
-    if (text_present(line->basis))
-        return;
-    if (newest_us == TIME_NONE)
+    if (!first && !newest)
         denial = without_grant(judging, line);
-    line->reason = denial.reason;
-    line->since_us = denial.since_us;
+    line->reason = first ? PERMISSION_ALLOWED : denial.reason;
+    line->basis = first ? first->basis : TEXT_ABSENT;
+    line->since_us = first ? first->version.time_us : denial.since_us;
 }
 
 /* ---- lines ---- */

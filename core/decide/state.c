@@ -149,7 +149,7 @@ struct person *state_person(struct state *state, struct text id, int64_t generat
     person->person = slot->owner;
     person->generation = generation;
     person->closed_us = person->profile_activity_us = person->order_activity_us = TIME_NONE;
-    person->recorded_us = person->facts.named_us = TIME_NONE;
+    person->recorded_us = person->facts.named_us = person->facts.opened_us = TIME_NONE;
     for (size_t f = 0; f < CONTACT_FIELDS; f++)
         person->field[f] = no_version;
     person->profile = no_cell;
@@ -477,17 +477,24 @@ static const struct parcel_status *parcel_state(const struct shipment *shipment,
     return best;
 }
 
-bool shipment_closed(const struct shipment *shipment) {
+int64_t shipment_closed_us(const struct shipment *shipment) {
+    int64_t latest_us = TIME_NONE;
     if (shipment->cancelled_us != TIME_NONE)
-        return true;
+        return shipment->cancelled_us;
     if (shipment->version.time_us == VERSION_NONE)
-        return false;
+        return TIME_NONE;
     for (int64_t parcel = 1; parcel <= shipment->parcels; parcel++) {
         const struct parcel_status *status = parcel_state(shipment, parcel);
         if (!status || status->status < STATUS_CLOSES)
-            return false;
+            return TIME_NONE;
+        if (status->time_us > latest_us)
+            latest_us = status->time_us;
     }
-    return true;
+    return latest_us;
+}
+
+bool shipment_closed(const struct shipment *shipment) {
+    return shipment_closed_us(shipment) != TIME_NONE;
 }
 
 int64_t shipment_delivered_us(const struct shipment *shipment) {

@@ -46,6 +46,7 @@ struct cut {
     bool complete;        /* nothing of it waits (a closed's: always) */
     int64_t completed_us; /* `now` at which it became complete; TIME_NONE while it is not */
     bool restored;        /* brought in by `restore reconcile`: nothing up to it is taken in any more */
+    bool news;            /* scratch: to be told */
 };
 
 /* A `registered`: kept whatever its time, for time and notice are proofs. */
@@ -80,6 +81,7 @@ struct person_facts {
     LIST(struct key_floor) floors;
     LIST(struct text) requests; /* ids of the erasure requests that name him, bytewise */
     int64_t named_us;           /* latest fact that names him, changed, seen and closed excepted */
+    int64_t opened_us;          /* latest opener: registered, placed, granted, a shipment to a recipient */
     int64_t consents;           /* how many consent facts there are */
 };
 
@@ -117,14 +119,23 @@ struct whole {
     LIST(struct whole_key) shipments; /* under the customer, to the recipient, or once told of him */
 };
 
+/* What events of this batch may do to a person: others of the batch must find loaded what follows then. */
+struct person_hint {
+    LIST(int64_t) cuts; /* times of the cuts, ascending */
+    bool shipping;      /* a shipment to him is made or changed */
+};
+
 struct person {
     struct text person; /* "c1" or "recipient:r1" */
     int64_t generation;
-    int64_t revision;                    /* as loaded; 0: no row yet. Only that of GENERATION_FIRST guards */
-    bool touched;                        /* store writes the row, revision + 1 */
-    bool opened;                         /* has an opener in this generation; stays known after a cut */
-    struct person_facts facts;           /* of the guard only */
-    struct whole whole;                  /* of the guard only: filled by load for NEED_WHOLE */
+    int64_t revision;          /* as loaded; 0: no row yet. Only that of GENERATION_FIRST guards */
+    bool touched;              /* store writes the row, revision + 1 */
+    bool opened;               /* has an opener in this generation; stays known after a cut */
+    bool ended;                /* by a valid cut: of its line only the notice is left */
+    bool absent;               /* no line: nothing names him in it, or it is no generation any more */
+    struct person_facts facts; /* of the guard only */
+    struct whole whole;        /* of the guard only: filled by load for NEED_WHOLE */
+    struct person_hint hint;   /* of the guard only: scratch of decide_needs */
     LIST(struct permission) permissions; /* as last told; empty: the generation has no permission line */
     LIST(struct letter) letters;         /* by (recipient, service) */
     struct text address[2]; /* hash of the visible e-mail and phone, absent = none: ADDRESS_... */
@@ -205,6 +216,7 @@ struct request {
     int32_t due;              /* DATE_NONE while awaiting identity */
     int32_t until;            /* DATE_NONE until it is done */
     const struct event *last; /* scratch: the last event of this batch that changed it */
+    LIST(struct text) hints;  /* scratch of decide_needs: whom events of this batch name or tie */
 };
 
 /* ---- address hashes: who ever used one ---- */
@@ -214,6 +226,7 @@ struct address_entry {
     int64_t matched_us;                          /* latest registered or changed of his that has it */
     bool current;                                /* it is his address now, in his newest generation */
     int64_t objected_first_us, objected_last_us; /* his objections; TIME_NONE */
+    LIST(int64_t) objected_between;              /* those between the two, ascending, each once */
     int64_t withdrawn_us; /* his earliest withdrawal in an erased generation; TIME_NONE */
 };
 struct address {
@@ -286,7 +299,15 @@ struct unit {
     enum unit_state state;
 };
 
-struct unit_hint; /* needs.c's own */
+/* What a request's cut of the consignee means for a shipment (SEMANTICS.md, Cuts and generations). */
+enum shipment_erasure {
+    SHIPMENT_KEPT,   /* requested after every request's cut */
+    SHIPMENT_WAITS,  /* under way: keeps its delivery cell until it is closed */
+    SHIPMENT_ERASED, /* closed: its cell is empty, nothing more is told of it */
+    SHIPMENT_ERASURES
+};
+
+struct unit_hint; /* needs_shipment.c's own */
 
 struct shipment {
     struct text customer_id, shipment_id;
@@ -302,12 +323,15 @@ struct shipment {
     int64_t cancelled_us;                /* earliest; sticky */
     LIST(struct parcel_status) statuses; /* by (carrier, parcel) */
     LIST(struct unit) units;             /* bytewise by (carrier, service, role, person, generation) */
+    enum shipment_erasure erasure;       /* waits, erased: a cut of the consignee concerns it */
     struct cell delivery;                /* flat contact + pickup_point */
     struct unit_hint *hints;             /* scratch of decide_needs: units that events of this batch name */
 };
 
 /* SEMANTICS.md, Parcels: cancelled, or every parcel at rank 7 or above. */
 bool shipment_closed(const struct shipment *shipment);
+/* When it closed: its earliest cancel, else the latest of its parcels' times; TIME_NONE while it is open. */
+int64_t shipment_closed_us(const struct shipment *shipment);
 /* The latest of the parcels' times when all are delivered, else TIME_NONE. */
 int64_t shipment_delivered_us(const struct shipment *shipment);
 

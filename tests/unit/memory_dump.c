@@ -26,10 +26,6 @@ static enum outcome show(void *context, const struct cell *cell, struct text *js
     return OK;
 }
 
-static const struct person *guard_of(void *context, struct text person) {
-    return state_find_guard(((struct dumping *)context)->rows, person);
-}
-
 static void open_stored(struct dumping *to, struct cell *cell, const struct row_cell *row,
                         struct seal_place place, struct text person, int64_t generation,
                         enum category category) {
@@ -188,7 +184,7 @@ struct text memory_dump(struct memory_register *memory, struct keyring *keyring,
                         struct arena *arena) {
     struct dumping to = {
         .memory = memory, .keyring = keyring, .policy = policy, .arena = arena, .rows = state_new(arena)};
-    to.dump = (struct dump){memory->writer, show, &to, guard_of};
+    to.dump = (struct dump){.writer = memory->writer, .show = show};
     unpack_persons(&to);
     dump_persons(&to);
     dump_orders(&to);

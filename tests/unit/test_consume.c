@@ -172,6 +172,92 @@ static void world_init(struct world *world) {
                             "{\"shipment_id\":\"s9\",\"order_id\":\"o2\",\"customer_id\":\"c1\"}");
     publish_status(world, "t2", "2026-05-14T10:00:00Z", "delivered");
 }
+
+/* ---- a second sample: consents, one of them by a token that nobody knows yet, and an address in two hands
+ * ---- */
+
+#define WORDING "\"wording\":{\"id\":\"w1\",\"sha256\":\"" HASH "\",\"language\":\"sv\"}"
+
+static void publish_registered(struct world *world, const char *customer_id, const char *id,
+                               const char *time) {
+    char data[1024];
+    snprintf(data, sizeof data,
+             "{\"customer_id\":\"%s\",\"kind\":\"account\",\"contact\":" CONTACT
+             ",\"notice\":{\"id\":\"n1\",\"sha256\":\"" HASH "\",\"language\":\"sv\"}}",
+             customer_id);
+    memory_register_publish(&world->memory, "shop.customer.v1", customer_id, "shop.customer.registered", id,
+                            time, data);
+}
+
+static void publish_granted(struct world *world, const char *customer_id, const char *id, const char *time) {
+    char data[512];
+    snprintf(data, sizeof data,
+             "{\"customer_id\":\"%s\",\"purpose\":\"newsletter\",\"channel\":\"email\",\"basis\":\"consent\","
+             "\"confirmed\":true,\"method\":\"account_page\"," WORDING "}",
+             customer_id);
+    memory_register_publish(&world->memory, "shop.consent.v1", customer_id, "shop.consent.granted", id, time,
+                            data);
+}
+
+static void marketing_init(struct world *world) {
+    struct ref token = ref_token(&ref_key, TEXT("c1"), GENERATION_FIRST);
+    char data[256];
+    world_empty(world, 0);
+    snprintf(data, sizeof data, "{\"token\":\"%s\",\"method\":\"one_click\"}", token.chars);
+    memory_register_publish(&world->memory, "shop.consent.v1", token.chars, "shop.consent.withdrawn", "w1",
+                            "2026-05-04T10:00:00Z", data);
+    publish_registered(world, "c1", "r1", "2026-05-01T10:00:00Z");
+    publish_granted(world, "c1", "g1", "2026-05-02T10:00:00Z");
+    publish_registered(world, "c2", "r2", "2026-05-02T11:00:00Z");
+    publish_granted(world, "c1", "g2", "2026-05-05T10:00:00Z");
+    memory_register_publish(&world->memory, "shop.consent.v1", "c2", "shop.consent.objected", "o1",
+                            "2026-05-06T10:00:00Z",
+                            "{\"customer_id\":\"c2\",\"method\":\"customer_service\"}");
+    publish_granted(world, "c1", "g3", "2026-05-07T10:00:00Z");
+}
+
+/* ---- a third: erasures, while a parcel is under way, of a gift's consignee, by closing; then the return
+ * ---- */
+
+static void publish_received(struct world *world, const char *request_id, const char *subject,
+                             const char *time) {
+    char data[256];
+    snprintf(data, sizeof data,
+             "{\"request_id\":\"%s\",\"kind\":\"erasure\",\"subject\":{%s},\"channel\":\"account\","
+             "\"identity\":\"account\"}",
+             request_id, subject);
+    memory_register_publish(&world->memory, "privacy.request.v1", request_id, "privacy.request.received",
+                            request_id, time, data);
+}
+
+static void publish_gift(struct memory_register *memory) {
+    memory_register_publish(
+        memory, "shop.shipment.v1", "c1", "shop.shipment.requested", "q3", "2026-05-11T11:00:00Z",
+        "{\"shipment_id\":\"s3\",\"order_id\":\"o1\",\"customer_id\":\"c1\",\"recipient_id\":\"r1\","
+        "\"consignee\":" CONTACT
+        ",\"direction\":\"outbound\",\"carrier\":\"posti\",\"service\":\"2104\",\"parcels\":1}");
+}
+
+static void erasures_init(struct world *world) {
+    struct memory_register *memory = &world->memory;
+    world_empty(world, 0);
+    publish_status(world, "t1", "2026-05-12T10:00:00Z", "in_transit");
+    publish_registered(world, "c1", "r1", "2026-05-01T10:00:00Z");
+    publish_order_and_shipment(memory);
+    publish_gift(memory);
+    memory_register_publish(
+        memory, "shop.order.v1", "c1", "shop.order.paid", "p2", "2026-05-10T10:01:00Z",
+        "{\"order_id\":\"o1\",\"customer_id\":\"c1\",\"amount\":1000,\"currency\":\"EUR\"}");
+    publish_received(world, "e1", "\"customer_id\":\"c1\"", "2026-05-16T12:00:00Z");
+    publish_received(world, "e2", "\"recipient_id\":\"r1\"", "2026-05-16T13:00:00Z");
+    publish_registered(world, "c2", "r3", "2026-05-02T10:00:00Z");
+    memory_register_publish(memory, "shop.customer.v1", "c2", "shop.customer.closed", "x1",
+                            "2026-05-15T10:00:00Z", "{\"customer_id\":\"c2\"}");
+    publish_status(world, "t2", "2026-05-17T10:00:00Z", "delivered");
+    publish_registered(world, "c1", "r4", "2026-05-18T10:00:00Z");
+    publish_received(world, "e1", "\"customer_id\":\"c1\"", "2026-05-16T12:00:00Z");
+}
+
 static void world_release(struct world *world) {
     stop(world);
     memory_vault_release(&world->vault);
@@ -185,8 +271,11 @@ struct result {
 };
 static struct result result_of(struct world *world, struct arena *arena) {
     const struct memory_register *memory = &world->memory;
+    struct text *told = ARENA_ARRAY(arena, struct text, memory->told.count + 1);
+    for (size_t i = 0; i < memory->told.count; i++)
+        told[i] = memory->told.at[i].line;
     return (struct result){memory_dump(&world->memory, world->keyring, policy, arena),
-                           memory_sorted(arena, memory->outputs.at, memory->outputs.count),
+                           memory_sorted(arena, told, memory->told.count),
                            memory_sorted(arena, memory->dead_letters.at, memory->dead_letters.count),
                            memory->calls};
 }
@@ -198,18 +287,18 @@ static void assert_same(struct text is, struct text was, const char *what, enum 
                  TEXT_ARGS(was));
 }
 
-static void any_fault_at_any_call(size_t batch_records) {
+static void any_fault_at_any_call(void (*init)(struct world *), size_t batch_records) {
     struct arena arena;
     struct world *world = calloc(1, sizeof *world);
     arena_init(&arena, (size_t)1 << 28);
-    world_init(world);
+    init(world);
     run(world, batch_records);
     struct result undisturbed = result_of(world, &arena);
     world_release(world);
     assert_true(undisturbed.dump.size > 0 && undisturbed.outputs.size > 0);
     for (int fault = FAULT_CRASH_BEFORE; fault < MEMORY_FAULTS; fault++)
         for (unsigned long at = 1; at <= undisturbed.calls; at++) {
-            world_init(world);
+            init(world);
             world->memory.fault = (enum memory_fault)fault;
             world->memory.fault_at = at;
             run(world, batch_records);
@@ -226,11 +315,21 @@ static void any_fault_at_any_call(size_t batch_records) {
 
 static void test_any_fault_in_one_batch(void **state) {
     (void)state;
-    any_fault_at_any_call(100);
+    any_fault_at_any_call(world_init, 100);
 }
 static void test_any_fault_in_small_batches(void **state) {
     (void)state;
-    any_fault_at_any_call(2);
+    any_fault_at_any_call(world_init, 2);
+}
+static void test_any_fault_among_erasures(void **state) {
+    (void)state;
+    any_fault_at_any_call(erasures_init, 100);
+    any_fault_at_any_call(erasures_init, 2);
+}
+static void test_any_fault_among_consents(void **state) {
+    (void)state;
+    any_fault_at_any_call(marketing_init, 100);
+    any_fault_at_any_call(marketing_init, 2);
 }
 
 /* Given a record that the database refuses among good ones, when the batch is taken in, then it alone becomes
@@ -493,6 +592,7 @@ static void test_reason_of_an_outage(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_fault_in_one_batch),     cmocka_unit_test(test_any_fault_in_small_batches),
+        cmocka_unit_test(test_any_fault_among_consents),   cmocka_unit_test(test_any_fault_among_erasures),
         cmocka_unit_test(test_poison_is_bisected),         cmocka_unit_test(test_parked_expires_once),
         cmocka_unit_test(test_other_record_parks),         cmocka_unit_test(test_missing_ring_parks),
         cmocka_unit_test(test_stale_record_parks_nothing), cmocka_unit_test(test_reason_of_an_outage),

@@ -263,6 +263,17 @@ static void mail_houses_know_what_is_allowed(void **context) {
     assert_int_equal(fold_event(&fold, &answer), VERDICT_DEAD_LETTER);
 }
 
+/* Of a stranger's objections only those count that are not before the consent. */
+static void a_stranger_objects_again(void **context) {
+    (void)context;
+    struct event events[] = {
+        marketing_registered("e1", 1, "c1", "a@"),       marketing_said(CONSENT_OBJECTED, "e2", 2, "c1"),
+        marketing_said(CONSENT_OBJECTED, "e3", 6, "c1"), marketing_said(CONSENT_OBJECTED, "e4", 8, "c1"),
+        marketing_registered("e5", 1, "c2", "a@"),       marketing_granted("e6", 5, "c2", true)};
+    marketing_try(events, 6);
+    marketing_assert("c2", GENERATION_FIRST, PERMISSION_OBJECTED, 6);
+}
+
 /* Who has no consents costs no more than before; a second consent writes itself and its guard. */
 static void few_rows_are_written(void **context) {
     (void)context;
@@ -334,6 +345,7 @@ int main(void) {
         cmocka_unit_test(foreign_refs_are_no_tokens),
         cmocka_unit_test(an_objection_binds_the_address),
         cmocka_unit_test(mail_houses_know_what_is_allowed),
+        cmocka_unit_test(a_stranger_objects_again),
         cmocka_unit_test(few_rows_are_written),
         cmocka_unit_test(random_histories),
     };
