@@ -216,6 +216,27 @@ static enum outcome vault_put(void *to, struct arena *arena, const struct ring_r
 
 /* ---- destroying ---- */
 
+static enum outcome vault_tombstones(void *vault, struct arena *arena, struct tombstone_row *rows,
+                                     size_t count, struct err *err) {
+    struct db_result *result = NULL;
+    struct db_params *params = db_params_new(arena, query_vault_read_tombstones.params);
+    struct db_column *subject = db_column(params, DB_TEXT, count);
+    for (size_t i = 0; i < count; i++) {
+        rows[i].told = TEXT_ABSENT;
+        db_put_text(subject, rows[i].subject);
+    }
+    enum outcome outcome = count ? db_run(vault, &query_vault_read_tombstones, params, &result, err) : OK;
+    for (size_t i = 0; outcome == OK && count && i < db_rows(result); i++) {
+        struct tombstone_row *row = &rows[db_int(result, i, 0) - 1];
+        row->told = arena_text(arena, db_text(result, i, 1));
+        if (!text_present(row->told)) {
+            outcome = no_memory(err);
+        }
+    }
+    db_result_release(result);
+    return outcome;
+}
+
 static enum outcome deletes_send(struct db *vault, struct arena *arena, const struct ring_row *rows,
                                  size_t count, size_t sent, struct err *err) {
     struct db_params *params = db_params_new(arena, query_vault_delete_rings.params);
@@ -330,7 +351,8 @@ static enum outcome vault_destroy(void *to, struct arena *arena, const struct ri
     return outcome;
 }
 
-const struct vault_ops vault_postgres = {.fetch = vault_fetch, .put = vault_put, .destroy = vault_destroy};
+const struct vault_ops vault_postgres = {
+    .fetch = vault_fetch, .put = vault_put, .tombstones = vault_tombstones, .destroy = vault_destroy};
 
 /* ---- does it belong to this register and this key ---- */
 
