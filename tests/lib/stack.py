@@ -215,7 +215,8 @@ class Stack:
             listing.close()
 
     def input_topics(self):
-        return [name for name in self.topics() if name in SHOP_TOPICS or name.startswith("carrier.")]
+        return [name for name in self.topics() if name in SHOP_TOPICS or name.startswith("carrier.")
+                or name == "register.command.v1"]
 
     def ends(self, topics):
         """{(topic, partition): high watermark}"""
