@@ -260,6 +260,48 @@ def forget(stack):
     through(stack)
     tie_a_case(stack, request, person, email)
     certificate(stack, request, person, contact)
+    delivered(stack, request, person)
+
+
+def delivered(stack, request, person):
+    """The parcel comes, the carrier and the mail house answer: the certificate's last state."""
+    sent = [json.loads(message.value()) for message in stack.read_all("disclosure.matkahuolto.v1")
+            if any(value == b"register.disclosure.shipment.v1" for _, value in message.headers())]
+    refs = {row["disclosure_ref"] for row in answer(stack, "disclosures", person, "--reason", "a test")[1]["disclosures"]}
+    ref = next(data["shipment_ref"] for data in sent if data["disclosure_ref"] in refs)
+    stack.send({"topic": "carrier.matkahuolto.v1", "type": "carrier.delivery.status.v1", "key": ref, "time": now(),
+                "data": {"shipment_ref": ref, "status": "delivered"}})
+    stack.flush()
+    through(stack)
+    shown = answer(stack, "customer", "erasure", person)[1]
+    check("the last parcel completes the erasure", shown["state"] in ("erased", "destroying keys") and not shown["waiting"] and
+          shown["erasures"][0]["erased"] == ["profile", "delivery"], shown)
+    for topic, outcome in (("matkahuolto", {"outcome": "retained", "ground": "a law", "until": "2030-01-01"}),
+                           ("letterhouse", {"outcome": "erased"})):
+        notices = [json.loads(message.value()) for message in stack.read_all("disclosure.%s.v1" % topic)
+                   if any(value == b"register.notice.anonymize.v1" for _, value in message.headers())]
+        for notice in notices:
+            if set(notice["disclosures"]) & refs:
+                stack.send({"topic": "carrier.%s.v1" % topic, "type": "carrier.notice.acknowledged.v1", "time": now(),
+                            "key": notice["notice_ref"], "data": {"notice_ref": notice["notice_ref"], **outcome}})
+    stack.flush()
+    through(stack)
+    shown = answer(stack, "customer", "erasure", person)[1]
+    check("the certificate tells what recipients answered", {
+        (row["recipient"], row["sent"], row["outcome"], row["until"], bool(row["acknowledged"])) for row in shown["notices"]} == {
+            ("matkahuolto", "published", "retained", "2030-01-01", True), ("letterhouse", "published", "erased", None, True)},
+          shown["notices"])
+    remnants = {row["name"]: row for row in shown["remnants"]}
+    check("... and the day on which the vault's backups must be gone", shown["state"] == "erased" and
+          remnants["backups and write-ahead log of the vault from before"]["until"], shown["remnants"])
+    rows = answer(stack, "disclosures", person, "--reason", "a test")[1]["disclosures"]
+    check("disclosures tells that they are acknowledged", {row["state"] for row in rows
+          if row["what"] in ("register.disclosure.shipment", "register.disclosure.newsletter", "register.notice.anonymize")} ==
+          {"acknowledged"}, rows)
+    code, shown = answer(stack, "request", "show", request, "--reason", "a test")
+    check("the request is done", code == 0 and shown["state"] == "done" and shown["until"], shown)
+    check("... and no longer listed but with --all", request not in json.dumps(answer(stack, "request", "list")[1]) and
+          request in json.dumps(answer(stack, "request", "list", "--all")[1]))
 
 
 def through(stack):
