@@ -1,6 +1,7 @@
 /* What the vault keeps of an erased person, as JSON. */
 #include "consumer/erase.h"
 #include "core/decide/pack.h"
+#include "core/json_read.h"
 #include "core/term.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -100,11 +101,54 @@ static void put_fact(struct json_writer *writer, const struct address_fact *fact
     json_object_end(writer);
 }
 
+static const char *const told_keys[] = {"hash", "kind", "objected", "times", "withdrawn"};
+
+static void put_again(struct json_writer *writer, const struct json *value) {
+    if (value->type != JSON_ARRAY) {
+        json_text(writer, value->text);
+        return;
+    }
+    json_array(writer);
+    for (const struct json *item = value->first; item; item = item->next)
+        json_text(writer, item->text);
+    json_array_end(writer);
+}
+
+/* Hashes that the vault was told of before and the register knows no more. */
+static enum outcome put_told(struct json_writer *writer, struct arena *arena,
+                             const struct person_facts *facts, int64_t erased_us, struct text told,
+                             struct err *err) {
+    struct json *root = NULL;
+    enum json_fault fault = text_present(told) ? json_parse(told, 0, arena, &root) : JSON_FINE;
+    if (fault == JSON_NO_MEMORY)
+        return full(err);
+    const struct json *known = json_member(root, "suppression");
+    for (const struct json *one = known ? known->first : NULL; one; one = one->next) {
+        struct text hash = json_member_text(one, "hash");
+        bool again = false;
+        for (size_t i = 0; i < facts->addresses.count; i++)
+            again |= text_equal(facts->addresses.at[i].hash, hash) && facts->addresses.at[i].times.count &&
+                     facts->addresses.at[i].times.at[0] <= erased_us;
+        if (again)
+            continue;
+        json_object(writer);
+        for (size_t i = 0; i < sizeof told_keys / sizeof *told_keys; i++) {
+            const struct json *member = json_member(one, told_keys[i]);
+            if (!member)
+                continue;
+            json_key(writer, told_keys[i]);
+            put_again(writer, member);
+        }
+        json_object_end(writer);
+    }
+    return OK;
+}
+
 /* The hashes that he had up to his last cut. */
 static enum outcome put_suppression(struct json_writer *writer, struct arena *arena, struct text person,
                                     const struct person_facts *facts, int64_t erased_us,
                                     const struct erase_address *addresses, size_t address_count,
-                                    struct err *err) {
+                                    struct text told, struct err *err) {
     enum outcome outcome = OK;
     json_key(writer, "suppression");
     json_array(writer);
@@ -121,6 +165,8 @@ static enum outcome put_suppression(struct json_writer *writer, struct arena *ar
         if (outcome == OK)
             put_fact(writer, fact, erased_us, &arms);
     }
+    if (outcome == OK)
+        outcome = put_told(writer, arena, facts, erased_us, told, err);
     json_array_end(writer);
     return outcome;
 }
@@ -149,7 +195,7 @@ enum outcome erase_body(struct json_writer *writer, struct arena *arena, const s
     json_key(writer, "subject");
     json_text(writer, row->subject);
     outcome = put_suppression(writer, arena, row->person, &person.facts, row->erased_us, addresses,
-                              address_count, err);
+                              address_count, row->told, err);
     json_object_end(writer);
     if (outcome != OK)
         return outcome;

@@ -24,6 +24,7 @@ decide_effect order_placed, order_changed, order_paid, order_cancelled;         
 decide_effect shipment_requested, shipment_cancelled; /* delivery.c; changed = requested */
 decide_effect delivery_status, notice_acknowledged;   /* parking.c */
 decide_effect parked_expired, parked_learnt;          /* parking.c */
+decide_effect erasure_restored;                       /* erasure.c */
 decide_effect token_used;                             /* parking.c: a consent event by token */
 decide_effect consent_stated;                         /* consent.c: granted, withdrawn, objected */
 decide_effect request_received, request_identified, command_tied; /* request.c */
