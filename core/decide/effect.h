@@ -115,9 +115,6 @@ enum outcome request_follow(struct decision *decision, const struct event *event
 struct text request_subject(const struct event *event, struct arena *arena);
 /* register.request.status, for the request's last event (anonymized.c). */
 enum outcome anonymized_tell_request(struct decision *decision, const struct request *request) MUST_CHECK;
-/* The tombstone of that cut of the person lists the category (anonymized.c). */
-bool cut_erases(const struct policy *policy, struct text person, const struct cut *cut,
-                enum category category);
 
 /* ---- marketing: consent.c, permission.c, newsletter.c, address.c ---- */
 
