@@ -27,6 +27,7 @@ const struct event_info event_infos[EVENT_TYPES] = {
     [COMMAND_TIED] = {"register.command", "register.command.v1", KEY_REQUEST, true},
     [CALENDAR_PARKED_EXPIRED] = {"calendar.parked.expired", NULL, KEY_NONE, true},
     [CALENDAR_PARKED_LEARNT] = {"calendar.parked.learnt", NULL, KEY_NONE, true},
+    [CALENDAR_RESTORED] = {"calendar.restored", NULL, KEY_NONE, true},
 };
 
 const char *const contact_field_names[CONTACT_FIELDS] = {

@@ -107,8 +107,8 @@ def dump(stack):
     lines = [line for line in stack.dump() if RUN in line]
     opened = [json.loads(line) for line in stack.dump("--open", "--reason", "test") if RUN in line]
     kinds = [json.loads(line)["line"] for line in lines]
-    check("dump has a line for each aggregate, in order", kinds == ["person"] * 2 + ["order"] + ["shipment"] * 2 +
-          ["permission"], kinds)
+    check("dump has a line for each aggregate, in order",
+          kinds == ["person"] * 2 + ["order"] + ["shipment"] * 2 + ["permission"], kinds)
     check("dump shows digests only", not any("Hämeenkatu" in line or EMAIL in line for line in lines), lines[0])
     check("dump --open shows values", any((line.get("profile") or {}).get("value", {}).get("email") == EMAIL
                                           for line in opened), opened)

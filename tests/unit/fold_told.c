@@ -55,10 +55,11 @@ static void take_disclosure(struct told *told, const struct output *output, cons
                           .service = json_member_text(body, "service"),
                           .role = json_member_text(body, "role"),
                           .generation = output->generation,
-                          .parcels = json_member(body, "parcels")->integer,
+                          .parcels = json_member(body, "parcels") ? json_member(body, "parcels")->integer : 0,
                           .state = UNIT_HELD};
     take_fields(held, json_member(body, "fields"));
-    for (size_t i = 0; i < told->held.count; i++) { /* a shipment travels with one carrier in one way */
+    for (size_t i = 0; text_present(held->shipment_id) && i < told->held.count;
+         i++) { /* a shipment travels with one carrier in one way */
         const struct held *other = told->held.at[i];
         if (other != held && text_equal(other->shipment_id, held->shipment_id) &&
             text_equal(other->customer_id, held->customer_id))
@@ -69,7 +70,8 @@ static void take_disclosure(struct told *told, const struct output *output, cons
 static void take_output(struct told *told, const struct output *output) {
     struct json *body;
     assert_int_equal(json_parse(output->body, 0, &told->fold->kept, &body), JSON_FINE);
-    if (strcmp(output->type, "register.disclosure.shipment") == 0) {
+    if (strcmp(output->type, "register.disclosure.shipment") == 0 ||
+        strcmp(output->type, "register.disclosure.newsletter") == 0) {
         take_disclosure(told, output, body);
     } else if (strcmp(output->type, "register.notice.anonymize") == 0) {
         for (const struct json *item = json_member(body, "disclosures")->first; item; item = item->next) {

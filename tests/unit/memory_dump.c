@@ -88,15 +88,12 @@ static void dump_persons(struct dumping *to) {
     size_t count;
     struct person *const *persons = state_persons(to->rows, &count);
     for (size_t i = 0; i < count; i++) {
-        const struct person *person = persons[i], *guard = state_find_guard(to->rows, person->person);
-        hold(guard != NULL);
-        if (dump_person_lives(guard, person->generation))
-            add_line(to, dump_person(&to->dump, person));
+        const struct person *person = persons[i];
+        if (person->absent)
+            continue;
+        add_line(to, dump_person(&to->dump, person));
         for (size_t p = 0; p < person->permissions.count; p++)
             add_line(to, dump_permission(&to->dump, person, &person->permissions.at[p]));
-        for (size_t c = 0; person == guard && c < guard->facts.cuts.count; c++)
-            if (guard->facts.cuts.at[c].valid)
-                add_line(to, dump_person_ended(&to->dump, guard, c));
     }
 }
 

@@ -287,6 +287,46 @@ static void assert_same(struct text is, struct text was, const char *what, enum 
                  TEXT_ARGS(was));
 }
 
+static int by_ring(const void *a, const void *b) {
+    const struct key_doom *one = a, *two = b;
+    int order = text_compare(one->person, two->person);
+    order = order ? order : (one->generation > two->generation) - (one->generation < two->generation);
+    return order ? order : (int)one->category - (int)two->category;
+}
+
+static bool row_opens(struct world *world, struct arena *arena, const struct row_unpublished *row) {
+    struct seal_place place = {"outbox", "body", row->person, row->row_id, row->generation};
+    struct key_want want = {.person = row->person, .generation = row->generation};
+    struct seal_key key;
+    struct text plain;
+    struct err err;
+    assert_int_equal(keyring_load(world->keyring, arena, &want, 1, 0, &err), OK);
+    return keyring_sealed_transit(world->keyring, row->person, row->generation, row->category, row->body,
+                                  &key) &&
+           open_cell(&key, &place, row->body, arena, &plain, &err) == OK;
+}
+
+/* When the vault has destroyed what was doomed, all that the register holds opens still, and of the outbox
+ * just what is not erased. */
+static void assert_destroyed(struct world *world, struct arena *arena, struct text dump,
+                             enum memory_fault fault, unsigned long at) {
+    struct memory_register *memory = &world->memory;
+    struct err err;
+    int64_t counter;
+    if (!memory->doomed.count)
+        return;
+    qsort(memory->doomed.at, memory->doomed.count, sizeof *memory->doomed.at, by_ring);
+    assert_int_equal(keyring_destroy(world->keyring, arena, memory->doomed.at, memory->doomed.count, NULL, 0,
+                                     &counter, &err),
+                     OK);
+    assert_same(memory_dump(memory, world->keyring, policy, arena), dump, "dump afterwards", fault, at);
+    for (size_t i = 0; i < memory->outbox.count; i++) {
+        const struct row_unpublished *row = &memory->outbox.at[i];
+        if (row->category == CATEGORY_DELIVERY)
+            assert_int_equal(row_opens(world, arena, row), text_is(row->shipment_id, "s3"));
+    }
+}
+
 static void any_fault_at_any_call(void (*init)(struct world *), size_t batch_records) {
     struct arena arena;
     struct world *world = calloc(1, sizeof *world);
@@ -307,6 +347,7 @@ static void any_fault_at_any_call(void (*init)(struct world *), size_t batch_rec
             assert_same(disturbed.outputs, undisturbed.outputs, "outputs", (enum memory_fault)fault, at);
             assert_same(disturbed.dead_letters, undisturbed.dead_letters, "dead letters",
                         (enum memory_fault)fault, at);
+            assert_destroyed(world, &arena, undisturbed.dump, (enum memory_fault)fault, at);
             world_release(world);
         }
     arena_release(&arena);

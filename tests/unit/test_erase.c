@@ -305,15 +305,15 @@ static void what_is_doomed_is_destroyed_and_nothing_else(void **state) {
     expect_all(fixture);
     assert_in_range(fixture->vault.destroys, 2, 3);
     assert_true(text_is(memory_vault_tombstone(&fixture->vault, TEXT("s-12"))->body,
-                        "{\"subject\":\"s-12\",\"erasures\":["
-                        "{\"category\":\"profile\",\"cut\":\"1970-01-01T00:00:01.000000Z\","
-                        "\"cause\":\"request\",\"complete\":true},"
-                        "{\"category\":\"delivery\",\"cut\":\"1970-01-01T00:00:01.000000Z\","
-                        "\"cause\":\"request\",\"complete\":false}],\"suppression\":["
+                        "{\"erasures\":["
+                        "{\"category\":\"profile\",\"cause\":\"request\",\"complete\":true,"
+                        "\"cut\":\"1970-01-01T00:00:01.000000Z\"},"
+                        "{\"category\":\"delivery\",\"cause\":\"request\",\"complete\":false,"
+                        "\"cut\":\"1970-01-01T00:00:01.000000Z\"}],\"subject\":\"s-12\",\"suppression\":["
                         "{\"hash\":\"00000000000000000000000000000000000000000000000000000000000000aa\","
-                        "\"kind\":\"email\",\"times\":[\"1970-01-01T00:00:00.999993Z\","
-                        "\"1970-01-01T00:00:01.000000Z\"],\"objected\":[\"1970-01-01T00:00:00.999999Z\","
-                        "\"1970-01-01T00:00:01.000005Z\"]}]}"));
+                        "\"kind\":\"email\",\"objected\":[\"1970-01-01T00:00:00.999999Z\","
+                        "\"1970-01-01T00:00:01.000005Z\"],\"times\":[\"1970-01-01T00:00:00.999993Z\","
+                        "\"1970-01-01T00:00:01.000000Z\"]}]}"));
     size_t destroys = fixture->vault.destroys;
     erase_wake(&fixture->erase);
     assert_int_equal(run(fixture, 5), 0);
@@ -364,8 +364,7 @@ static void what_was_doomed_meanwhile_waits_its_turn(void **state) {
     assert_int_equal(fixture->memory.finished, PERSONS);
     assert_false(has(fixture, 3, CATEGORY_DELIVERY, 0));
     assert_non_null(strstr(memory_vault_tombstone(&fixture->vault, text_of("s-09"))->body.at,
-                           "\"delivery\",\"cut\":\"1970-01-01T00:00:01.000000Z\",\"cause\":\"request\","
-                           "\"complete\":true"));
+                           "\"delivery\",\"cause\":\"request\",\"complete\":true"));
 }
 
 /* One ring is damaged: the others go, its person waits and goes once the vault is repaired. */
