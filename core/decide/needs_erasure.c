@@ -59,6 +59,8 @@ enum outcome ask_whole(struct asking *asking, struct text person, int64_t after_
     const struct person *guard = state_find_guard(asking->state, person);
     for (size_t i = 0; guard && i < guard->facts.requests.count; i++)
         TRY(request_row_needs(asking, guard->facts.requests.at[i], person));
+    if (guard && guard->facts.consents) /* what is kept of them is told */
+        TRY(ask(asking, NEED_CONSENTS, person, TEXT_ABSENT, NEED_NO_CELL));
     return OK;
 }
 
