@@ -112,14 +112,14 @@ static void dump_cut(struct fold *fold, struct dump *dump, struct lines *lines, 
             strncat(categories, ",", sizeof(categories) - strlen(categories) - 1);
         strncat(categories, category_names[c], sizeof(categories) - strlen(categories) - 1);
     }
-    const struct dump_tombstone tombstone = {.subject = text_of(subject),
-                                             .person = guard->person,
-                                             .cause =
-                                                 cut->cause == CUT_REQUEST ? TEXT("request") : TEXT("closed"),
-                                             .categories = text_of(categories),
-                                             .generation = state_generation_at(fold->rows, guard->person, cut->cut_us),
-                                             .cut_us = cut->cut_us,
-                                             .complete = cut->complete};
+    const struct dump_tombstone tombstone = {
+        .subject = text_of(subject),
+        .person = guard->person,
+        .cause = cut->cause == CUT_REQUEST ? TEXT("request") : TEXT("closed"),
+        .categories = text_of(categories),
+        .generation = state_generation_at(fold->rows, guard->person, cut->cut_us),
+        .cut_us = cut->cut_us,
+        .complete = cut->complete};
     add_line(fold, lines, dump_tombstone(dump, &tombstone));
 }
 
