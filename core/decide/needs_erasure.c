@@ -145,6 +145,8 @@ enum outcome needs_follow(struct asking *asking, struct text person, int64_t tim
     if (!guard || (!guard->hint.cuts.count && !state_delivery_cut(asking->state, person, time_us)))
         return OK;
     TRY(ask_whole(asking, person, INT64_MAX));
+    if (guard->facts.consents) /* `anonymized` tells how long their proofs are kept */
+        TRY(ask(asking, NEED_CONSENTS, person, TEXT_ABSENT, NEED_NO_CELL));
     return notice_refs(asking, guard);
 }
 
