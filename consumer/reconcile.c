@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "core/stop.h"
 #include "core/vault.h"
+#include "queries.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,7 @@ struct reconcile {
     struct consumer consumer;
     bool has_consumer;
     struct remember_list lacking; /* what the register lacks */
+    struct remember_list untold;  /* what the register holds and the vault lacks */
     int policy;
     struct arena arena; /* of one portion of persons */
     /* the acts in hand */
@@ -49,9 +51,11 @@ static enum outcome interrupted(struct err *err) {
 
 static enum outcome see_difference(void *context, const struct remembered *cut, struct err *err) {
     struct reconcile *reconcile = context;
-    if (cut->where & IN_REGISTER)
-        return OK; /* vault or topic lack it */
     struct remembered item = *cut;
+    if (cut->where & IN_REGISTER) {
+        bool untold = !(cut->where & IN_VAULT) && !cut->void_cut;
+        return !untold || remember_add(&reconcile->untold, &item) ? OK : no_memory(err);
+    }
     item.record = 0; /* from here on: 1 = a person is known by it */
     return remember_add(&reconcile->lacking, &item) ? OK : no_memory(err);
 }
@@ -82,7 +86,7 @@ static enum outcome take_acts(struct consumer *consumer, struct err *err) {
 }
 
 /* One portion of acts, in transactions as large as fit. */
-static enum outcome do_acts(struct reconcile *reconcile, const struct event *acts, size_t count,
+static enum outcome do_acts(struct reconcile *reconcile, const struct event *acts, size_t count, size_t *sum,
                             struct err *err) {
     struct consumer *consumer = &reconcile->consumer;
     size_t limit = ACTS_PORTION, misses = 0;
@@ -92,7 +96,7 @@ static enum outcome do_acts(struct reconcile *reconcile, const struct event *act
         enum outcome outcome = consume_transact(consumer, take_acts, err);
         if (outcome == OK) {
             done += reconcile->act_count;
-            reconcile->sum->erased_again += reconcile->act_count;
+            *sum += reconcile->act_count;
             reconcile->sum->unreadable += consumer->work.load.lost;
             misses = 0;
             outcome = interrupted(err);
@@ -132,6 +136,20 @@ struct acts {
     LIST(struct event) list;
 };
 
+static bool add_act(struct arena *arena, struct text person, struct text subject, int64_t cut_us,
+                    bool by_request, struct acts *acts) {
+    struct event *event = ARENA_PUSH(arena, &acts->list);
+    struct text id = arena_text(arena, subject);
+    if (!event || !text_present(id))
+        return false;
+    event->type = CALENDAR_RESTORED;
+    /* The same act whenever it is done: its outputs have the same ids. */
+    event->version = (struct version){.time_us = cut_us, .source = TEXT("restore"), .id = id};
+    event->as.restored.person = person;
+    event->as.restored.by_request = by_request;
+    return true;
+}
+
 static bool add_acts(struct reconcile *reconcile, struct text person, struct acts *acts) {
     char hex[SUBJECT_HEX + 1];
     uint8_t subject[SUBJECT_BYTES];
@@ -141,15 +159,8 @@ static bool add_acts(struct reconcile *reconcile, struct text person, struct act
         return false;
     struct remembered *cuts = cuts_of(&reconcile->lacking, subject, &count);
     for (size_t i = 0; i < count; i++) {
-        struct event *event = ARENA_PUSH(&reconcile->arena, &acts->list);
-        struct text id = arena_text(&reconcile->arena, text_of(hex));
-        if (!event || !text_present(id))
+        if (!add_act(&reconcile->arena, person, text_of(hex), cuts[i].cut_us, cuts[i].by_request, acts))
             return false;
-        event->type = CALENDAR_RESTORED;
-        /* The same act whenever it is done: its outputs have the same ids. */
-        event->version = (struct version){.time_us = cuts[i].cut_us, .source = TEXT("restore"), .id = id};
-        event->as.restored.person = person;
-        event->as.restored.by_request = cuts[i].by_request;
         cuts[i].record = 1;
     }
     return true;
@@ -172,8 +183,33 @@ static enum outcome erase_known(struct reconcile *reconcile, struct err *err) {
         if (outcome == OK && count)
             snprintf(after, sizeof after, "%.*s", TEXT_ARGS(persons[count - 1]));
         if (outcome == OK)
-            outcome = do_acts(reconcile, acts.list.at, acts.list.count, err);
+            outcome = do_acts(reconcile, acts.list.at, acts.list.count, &reconcile->sum->erased_again, err);
     }
+    return outcome;
+}
+
+/* What waits was sealed anew when its person was erased, under keys that a vault from before does not have:
+ * it goes now. */
+static enum outcome let_go_waiting(struct reconcile *reconcile, struct err *err) {
+    struct db_result *result = NULL;
+    struct acts acts = {{0}};
+    enum outcome outcome = db_run(reconcile->start.reg, &query_reconcile_waiting, NULL, &result, err);
+    arena_reset(&reconcile->arena);
+    for (size_t row = 0; outcome == OK && row < db_rows(result); row++) {
+        uint8_t subject[SUBJECT_BYTES];
+        size_t count = 0;
+        int64_t cut_us = db_time(result, row, 2);
+        const struct remembered *cuts = remember_subject_read(db_text(result, row, 1), subject)
+                                            ? cuts_of(&reconcile->untold, subject, &count)
+                                            : NULL;
+        for (size_t i = 0; outcome == OK && i < count; i++)
+            if (cuts[i].cut_us == cut_us && !add_act(&reconcile->arena, db_text(result, row, 0),
+                                                     db_text(result, row, 1), cut_us, true, &acts))
+                outcome = no_memory(err);
+    }
+    if (outcome == OK)
+        outcome = do_acts(reconcile, acts.list.at, acts.list.count, &reconcile->sum->let_go, err);
+    db_result_release(result);
     return outcome;
 }
 
@@ -219,7 +255,7 @@ static enum outcome mend_vault(struct reconcile *reconcile, struct err *err) {
                           "the keys of %lld erased persons cannot be destroyed: see the log, mend the vault, "
                           "run this again",
                           (long long)sum->waiting);
-    if (outcome == OK)
+    if (outcome == OK && (sum->unknown || sum->found.vault_lacks))
         outcome = reconcile_tell(reconcile->start.reg, reconcile->vault, reconcile->consumer.writer,
                                  &sum->told, err);
     return outcome;
@@ -263,6 +299,7 @@ static void release(struct reconcile *reconcile) {
     db_close(reconcile->vault);
     start_release(&reconcile->start);
     remember_release(&reconcile->lacking);
+    remember_release(&reconcile->untold);
     arena_release(&reconcile->arena);
 }
 
@@ -296,6 +333,8 @@ enum outcome reconcile_run(struct worker_shared *shared, const char *reason, str
         outcome = erase_known(reconcile, err);
     if (outcome == OK)
         outcome = keep_unknown(reconcile, err);
+    if (outcome == OK)
+        outcome = let_go_waiting(reconcile, err);
     if (outcome == OK)
         outcome = mend_vault(reconcile, err);
     if (outcome == OK)

@@ -7,7 +7,8 @@
  *    decide and store like any event, one transaction a portion.
  * 4. Of subjects that it does not know: a tombstone without a person. Whoever turns out to be one, by a
  * replay say, is forgotten from the start.
- * 5. The vault is older than the register: every key that was destroyed in it is doomed again.
+ * 5. The vault is older than the register: every key that was destroyed in it is doomed again, and what still
+ *    waited under keys that it does not have goes.
  * 6. The erasing loop until nothing is doomed; the vault gets the tombstones that it lacks.
  * 7. The three are compared again; the vault's counter passes the register's.
  *
@@ -26,6 +27,7 @@ struct reconcile_sum {
     size_t unknown;      /* cuts of subjects that it does not */
     size_t destroyed;    /* persons whose keys the vault was made to destroy again */
     size_t told;         /* tombstones of unknown subjects that the vault was given */
+    size_t let_go;       /* cuts of which something waited under keys that the older vault lost */
     size_t unreadable;   /* cells whose keys were gone already, and that went with them */
     int64_t waiting;     /* persons whose keys could not be destroyed */
     struct remember_sum left;

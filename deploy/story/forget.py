@@ -83,6 +83,8 @@ def four_requests(means):
     ilta, joel, kerttu, lumi = (told[one["id"]] for one, _request_id, _special in ASKING)
     must(ilta["complete"] and ilta["erased"] == ["profile", "delivery"], f"of Ilta it says {ilta}")
     must(state_of(means, "Q-ilta") == ["done"], "Ilta asked twice and was answered twice")
+    must([one["category"] for one in ilta["retained"]] == ["consent_proof"], f"of Ilta is kept {ilta['retained']}")
+    say(f"   Ilta asked twice, which is once. That she had consented can still be proven: {kept(ilta)}.")
     must_wait(means, dump, joel)
     must_keep(dump, kerttu)
     must_be_a_gift(dump, lumi)

@@ -61,7 +61,7 @@ def places(means):
         yield Place(f"{cluster}: data", nobody, sample.KERTTU["id"]).look_through(os.path.join(means.stack, cluster),
                                                                                   but="pg_wal")
         yield Place(f"{cluster}: its log", nobody, marker).look_through(os.path.join(means.stack, "log"), cluster)
-    for program, says in (("kundregister-consumer", "ready"), ("kundregister-producer", "ready"), ("kafka", "metadata")):
+    for program, says in (("kundregister-consumer", "program"), ("kundregister-producer", "program"), ("kafka", "metadata")):
         yield Place(f"{program}: log", nobody, says).look_through(os.path.join(means.stack, "log"), program)
     for topic in REGISTER:
         place = Place(topic, nobody, "register.")

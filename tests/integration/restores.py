@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from stack import ROOT, Failed, Report, Stack, now, wait_for  # noqa: E402
+from stack import ROOT, Failed, Report, Stack, headers_of, now, wait_for  # noqa: E402
 
 POSTGRES = "/usr/lib/postgresql/15/bin"
 RUN = "rest" + os.urandom(3).hex()
@@ -77,12 +77,12 @@ def contact(person):
 
 
 class People:
-    """One who paid and whose parcel is under way, one who only registered, one who stays."""
+    """One who paid and was sent it, one whose parcel is under way, one who stays."""
 
     def __init__(self, stack, story):
         self.stack = stack
-        self.buyer, self.plain, self.stays = (f"{RUN}-{story}-{which}" for which in ("buyer", "plain", "stays"))
-        self.erased = (self.buyer, self.plain)
+        self.buyer, self.waits, self.stays = (f"{RUN}-{story}-{which}" for which in ("buyer", "waits", "stays"))
+        self.erased = (self.buyer, self.waits)
 
     def arrive(self):
         for person in (*self.erased, self.stays):
@@ -94,10 +94,18 @@ class People:
             **order, "guest": False, "total": 4200,
             "lines": [{"sku": "SKU-1", "name": "Saippua", "quantity": 2, "price": 2100}]})
         self.send("shop.order.v1", "shop.order.paid", self.buyer, {**order, "amount": 4200})
-        self.send("shop.shipment.v1", "shop.shipment.requested", self.buyer, {
-            "shipment_id": "S-" + self.buyer, "order_id": "O-" + self.buyer, "customer_id": self.buyer,
-            "consignee": contact(self.buyer), "direction": "outbound", "carrier": "matkahuolto", "service": "home",
-            "parcels": 1})
+        for person, carrier in ((self.buyer, "matkahuolto"), (self.waits, "posti")):
+            self.send("shop.shipment.v1", "shop.shipment.requested", person, {
+                "shipment_id": "S-" + person, "order_id": "O-" + person, "customer_id": person,
+                "consignee": contact(person), "direction": "outbound", "carrier": carrier,
+                "service": "home" if carrier == "matkahuolto" else "2104", "parcels": 1})
+
+    def deliver(self):
+        """The buyer's parcel: whoever is erased then has nothing that waits."""
+        told = [json.loads(message.value()) for message in self.stack.read_all("disclosure.matkahuolto.v1")
+                if headers_of(message)["ce_type"].startswith("register.disclosure.shipment")]
+        self.send("carrier.matkahuolto.v1", "carrier.delivery.status", told[-1]["shipment_ref"],
+                  {"shipment_ref": told[-1]["shipment_ref"], "status": "delivered"})
 
     def ask(self):
         for person in self.erased:
@@ -111,10 +119,10 @@ class People:
         if failed:
             raise Failed(f"{kind}: {failed}")
 
-    def forgotten(self):
+    def forgotten(self, erased=None):
         """Nothing of the erased is in an open dump; what must be kept is; the other one is untouched."""
         dump = self.stack.dump("--open", "--reason", "test")
-        for person in self.erased:
+        for person in erased or self.erased:
             if any("Marker" + person in line for line in dump):
                 raise Failed(f"{person} is back: " + next(line for line in dump if "Marker" + person in line)[:300])
         if not any("Marker" + self.stays in line for line in dump):
@@ -130,8 +138,9 @@ class People:
 
 
 def work(stack):
-    """Both daemons until everything is through."""
-    for started in (stack.consumer("--until-caught-up"), stack.relay("--until-caught-up")):
+    """Both daemons, one after the other, until everything is through."""
+    for start in (stack.consumer, stack.relay):
+        started = start("--until-caught-up")
         if started.wait(120) != 0:
             raise Failed(f"{started.program} exited with {started.process.returncode}: {started.said()[-600:]}")
 
@@ -167,6 +176,8 @@ def lived(stack, story, backups):
     people = People(stack, story)
     people.arrive()
     work(stack)
+    people.deliver()
+    work(stack)
     for cluster in backups:
         cluster.backup(story)
     people.ask()
@@ -183,7 +194,7 @@ def only_with_the_keys(stack, register):
     people = lived(stack, "keys", [register])
     for wal in (None, "now"):
         register.put("keys", keep=None if wal else "now", wal=wal)
-        shown = stack.cli("customer", "show", people.plain, "--reason", "test", check=False)
+        shown = stack.cli("customer", "show", people.buyer, "--reason", "test", check=False)
         if "Marker" in shown.stdout + shown.stderr:
             raise Failed("the profile opened: " + shown.stdout[:300])
         if not wal and "no key" not in shown.stderr:
@@ -196,7 +207,7 @@ def only_with_the_keys(stack, register):
         if not any(f'"O-{people.buyer}"' in line and '"total":4200' in line for line in dump):
             raise Failed("the voucher does not open")
     register.take_back("now")
-    people.forgotten()
+    people.forgotten([people.buyer]) # the other's parcel is under way
     return people
 
 

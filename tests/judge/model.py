@@ -220,7 +220,7 @@ class Model:
                 subject = self.subject(fact)
                 if subject is not None:
                     self.person(subject).named.append(fact.time)
-                if identified or fact.data["identity"] != "none":
+                if identified or any(one.data["identity"] != "none" for one in received):
                     for person in [subject] if subject is not None else tied:
                         self.person(person).requested.add(fact.time)
                         self.person(person).named.append(fact.time)
@@ -242,7 +242,7 @@ class Model:
     def take_tokens(self, facts):
         known = {}
         for person in list(self.persons.values()):
-            for generation in [FIRST] + [cut for cut, _ in person.cuts]:
+            for generation in person.generations():
                 known[self.refs.token(person.name, generation)] = (person, generation)
         for fact in facts:
             person, generation = known.get(fact.data["token"], (None, None))
@@ -544,8 +544,7 @@ class Model:
         if grants:
             newest = max(grants, key=lambda fact: fact.version())
             found = defeats[newest]
-            everything = [one for each in defeats.values() for one in each]
-            reasons = {reason for reason, _ in everything}
+            reasons = {reason for reason, _ in found}
             reason = "objected" if "objected" in reasons else "withdrawn" if "withdrawn" in reasons else "no_address"
             since = min((time for _, time in found), default=None)
             return False, None, reason, since
@@ -623,7 +622,8 @@ class Model:
         if not strongest:
             line["state"] = "awaiting_identity"
             return line
-        start = max(top.time, identified if identified is not None and top.data["identity"] == "none" else top.time)
+        known = [fact.time for fact in facts if fact.data["identity"] != "none"]
+        start = max(top.time, min(known))
         line["due"] = self.terms.add(self.terms.local_date(start), self.policy["deadlines"]["request"]).isoformat()
         ends, open_still = [start], False
         for fact in received:
@@ -643,15 +643,16 @@ class Model:
     def tombstone_lines(self, person):
         before = FIRST
         erased = [name for name, rule in self.policy["categories"].items()
-                  if rule["on_request"] == "erase" and name != "delivery"]
+                  if rule["on_request"] == "erase" and name != "delivery"]  # in the policy's order
         for cut, cause in person.cuts:
             categories = [] if person.name.startswith("recipient:") else list(erased)
             if cause == "request":
                 categories.append("delivery")
+                categories.sort(key=list(self.policy["categories"]).index)
             waits = cause == "request" and any(view["waiting"] for view in self.deliveries(person, cut))
             yield {"line": "tombstone", "subject": self.refs.subject(person.name), "person": person.name,
                    "generation": show_time(before), "cut": show_time(cut), "cause": cause,
-                   "categories": sorted(categories), "complete": not waits}
+                   "categories": categories, "complete": not waits}
             before = cut
 
     # ---- the whole ----

@@ -216,18 +216,18 @@ static bool is_type(const struct output *output, const char *type) {
 
 void memory_facts_told(struct memory_register *memory, const struct output *output, struct text line) {
     char text[4096];
-    bool one_by_one = is_type(output, "register.disclosure.shipment") || is_type(output, "register.dead-letter");
+    bool one_by_one =
+        is_type(output, "register.disclosure.shipment") || is_type(output, "register.dead-letter");
     bool notice = is_type(output, "register.disclosure.corrected") ||
                   is_type(output, "register.disclosure.withdrawn") ||
                   is_type(output, "register.notice.anonymize");
-    struct memory_told *to =
-        one_by_one ? NULL
-                   : FIND(memory->told, text_equal(row->topic, output->topic) &&
-                                            text_equal(row->key, output->key) &&
-                                            (!notice || holds(row->line, output->type)));
-    int size = snprintf(text, sizeof text, "%.*s %.*s %s %.*s", TEXT_ARGS(output->subject),
-                        TEXT_ARGS(output->topic), output->type, notice ? 0 : (int)output->body.size,
-                        output->body.at);
+    struct memory_told *to = one_by_one ? NULL
+                                        : FIND(memory->told, text_equal(row->topic, output->topic) &&
+                                                                 text_equal(row->key, output->key) &&
+                                                                 (!notice || holds(row->line, output->type)));
+    int size =
+        snprintf(text, sizeof text, "%.*s %.*s %s %.*s", TEXT_ARGS(output->subject), TEXT_ARGS(output->topic),
+                 output->type, notice ? 0 : (int)output->body.size, output->body.at);
     assert(size > 0 && (size_t)size < sizeof text);
     if (!to)
         to = ARENA_PUSH(&memory->kept, &memory->told);

@@ -9,6 +9,7 @@
 #include "consumer/consume.h"
 #include "core/log.h"
 #include "core/seal.h"
+#include "tests/unit/consume_sample.h"
 #include "tests/unit/memory_dump.h"
 #include "tests/unit/memory_register.h"
 #include "tests/unit/memory_vault.h"
@@ -17,7 +18,6 @@
 #include <stdlib.h>
 
 static const uint8_t kek[32] = {1}, digest_key[32] = {2};
-static const struct ref_key ref_key = {{3}};
 static struct policy *policy;
 
 /* One process after the other over one world. */
@@ -61,7 +61,7 @@ static void start(struct world *world, size_t batch_records) {
                                   .clock_context = &world->memory,
                                   .keyring = world->keyring,
                                   .policy = policy,
-                                  .ref_key = &ref_key,
+                                  .ref_key = &sample_ref_key,
                                   .digest_key = digest_key,
                                   .owner = TEXT("test/0/0"),
                                   .batch_records = batch_records,
@@ -103,159 +103,10 @@ static void run(struct world *world, size_t batch_records) {
     }
 }
 
-/* ---- the sample: every path that stores something, a parked status and a bad record among them ---- */
-
-#define CONTACT                                                                                              \
-    "{\"first_name\":\"\u00c5sa\",\"last_name\":\"\u00d6hman\",\"street\":\"Gatan "                          \
-    "1\",\"postcode\":\"33700\","                                                                            \
-    "\"city\":\"Tammerfors\",\"country\":\"FI\",\"phone\":\"+358401234567\",\"email\":\"kundtj\u00e4nst@"    \
-    "jerone.fi\"}"
-#define HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-
-static void publish_status(struct world *world, const char *id, const char *time, const char *status) {
-    struct ref ref = ref_shipment(&ref_key, TEXT("matkahuolto"), TEXT("c1"), TEXT("s1"));
-    char data[256];
-    snprintf(data, sizeof data, "{\"shipment_ref\":\"%s\",\"parcel\":1,\"status\":\"%s\"}", ref.chars,
-             status);
-    memory_register_publish(&world->memory, "carrier.matkahuolto.v1", ref.chars, "carrier.delivery.status",
-                            id, time, data);
-}
-
-static void publish_placed(struct memory_register *memory) {
-    memory_register_publish(
-        memory, "shop.order.v1", "c1", "shop.order.placed", "p1", "2026-05-10T10:00:00Z",
-        "{\"order_id\":\"o1\",\"customer_id\":\"c1\",\"guest\":false,\"currency\":\"EUR\",\"total\":1000,"
-        "\"lines\":[{\"sku\":\"a\",\"quantity\":1,\"price\":1000}]}");
-}
-
-static void publish_requested(struct memory_register *memory) {
-    memory_register_publish(
-        memory, "shop.shipment.v1", "c1", "shop.shipment.requested", "q1", "2026-05-11T10:00:00Z",
-        "{\"shipment_id\":\"s1\",\"order_id\":\"o1\",\"customer_id\":\"c1\",\"consignee\":" CONTACT
-        ",\"direction\":\"outbound\",\"carrier\":\"matkahuolto\",\"service\":\"home\",\"parcels\":1}");
-}
-
-static void publish_order_and_shipment(struct memory_register *memory) {
-    publish_placed(memory);
-    publish_requested(memory);
-}
-
 static void world_empty(struct world *world, size_t arena_bytes) {
     *world = (struct world){.arena_bytes = arena_bytes};
     memory_register_init(&world->memory);
     memory_vault_init(&world->vault);
-}
-
-static void world_init(struct world *world) {
-    struct memory_register *memory = &world->memory;
-    world_empty(world, 0);
-    publish_status(world, "t1", "2026-05-12T10:00:00Z", "in_transit");
-    memory_register_publish(memory, "shop.customer.v1", "c1", "shop.customer.registered", "r1",
-                            "2026-05-01T10:00:00Z",
-                            "{\"customer_id\":\"c1\",\"kind\":\"account\",\"contact\":" CONTACT
-                            ",\"notice\":{\"id\":\"n1\",\"sha256\":\"" HASH "\",\"language\":\"sv\"}}");
-    publish_placed(memory);
-    memory_register_publish(
-        memory, "shop.order.v1", "c1", "shop.order.paid", "p2", "2026-05-10T10:01:00Z",
-        "{\"order_id\":\"o1\",\"customer_id\":\"c1\",\"amount\":1000,\"currency\":\"EUR\"}");
-    publish_requested(memory);
-    memory_register_publish(memory, "shop.customer.v1", "c1", "shop.customer.changed", "r2",
-                            "2026-05-02T10:00:00Z", "{\"customer_id\":\"c1\",\"contact\":{\"phone\":null}}");
-    memory_register_publish(memory, "shop.order.v1", "c1", "shop.order.paid", "bad", "2026-05-10T10:02:00Z",
-                            "{\"order_id\":7}");
-    memory_register_publish(
-        memory, "shop.order.v1", "c1", "shop.order.placed", "p3", "2026-05-10T11:00:00Z",
-        "{\"order_id\":\"o2\",\"customer_id\":\"c1\",\"guest\":false,\"currency\":\"EUR\",\"total\":500,"
-        "\"lines\":[{\"sku\":\"b\",\"quantity\":1,\"price\":500}]}");
-    memory_register_publish(memory, "shop.shipment.v1", "c1", "shop.shipment.cancelled", "q2",
-                            "2026-05-13T10:00:00Z",
-                            "{\"shipment_id\":\"s9\",\"order_id\":\"o2\",\"customer_id\":\"c1\"}");
-    publish_status(world, "t2", "2026-05-14T10:00:00Z", "delivered");
-}
-
-/* ---- a second sample: consents, one of them by a token that nobody knows yet, and an address in two hands
- * ---- */
-
-#define WORDING "\"wording\":{\"id\":\"w1\",\"sha256\":\"" HASH "\",\"language\":\"sv\"}"
-
-static void publish_registered(struct world *world, const char *customer_id, const char *id,
-                               const char *time) {
-    char data[1024];
-    snprintf(data, sizeof data,
-             "{\"customer_id\":\"%s\",\"kind\":\"account\",\"contact\":" CONTACT
-             ",\"notice\":{\"id\":\"n1\",\"sha256\":\"" HASH "\",\"language\":\"sv\"}}",
-             customer_id);
-    memory_register_publish(&world->memory, "shop.customer.v1", customer_id, "shop.customer.registered", id,
-                            time, data);
-}
-
-static void publish_granted(struct world *world, const char *customer_id, const char *id, const char *time) {
-    char data[512];
-    snprintf(data, sizeof data,
-             "{\"customer_id\":\"%s\",\"purpose\":\"newsletter\",\"channel\":\"email\",\"basis\":\"consent\","
-             "\"confirmed\":true,\"method\":\"account_page\"," WORDING "}",
-             customer_id);
-    memory_register_publish(&world->memory, "shop.consent.v1", customer_id, "shop.consent.granted", id, time,
-                            data);
-}
-
-static void marketing_init(struct world *world) {
-    struct ref token = ref_token(&ref_key, TEXT("c1"), GENERATION_FIRST);
-    char data[256];
-    world_empty(world, 0);
-    snprintf(data, sizeof data, "{\"token\":\"%s\",\"method\":\"one_click\"}", token.chars);
-    memory_register_publish(&world->memory, "shop.consent.v1", token.chars, "shop.consent.withdrawn", "w1",
-                            "2026-05-04T10:00:00Z", data);
-    publish_registered(world, "c1", "r1", "2026-05-01T10:00:00Z");
-    publish_granted(world, "c1", "g1", "2026-05-02T10:00:00Z");
-    publish_registered(world, "c2", "r2", "2026-05-02T11:00:00Z");
-    publish_granted(world, "c1", "g2", "2026-05-05T10:00:00Z");
-    memory_register_publish(&world->memory, "shop.consent.v1", "c2", "shop.consent.objected", "o1",
-                            "2026-05-06T10:00:00Z",
-                            "{\"customer_id\":\"c2\",\"method\":\"customer_service\"}");
-    publish_granted(world, "c1", "g3", "2026-05-07T10:00:00Z");
-}
-
-/* ---- a third: erasures, while a parcel is under way, of a gift's consignee, by closing; then the return
- * ---- */
-
-static void publish_received(struct world *world, const char *request_id, const char *subject,
-                             const char *time) {
-    char data[256];
-    snprintf(data, sizeof data,
-             "{\"request_id\":\"%s\",\"kind\":\"erasure\",\"subject\":{%s},\"channel\":\"account\","
-             "\"identity\":\"account\"}",
-             request_id, subject);
-    memory_register_publish(&world->memory, "privacy.request.v1", request_id, "privacy.request.received",
-                            request_id, time, data);
-}
-
-static void publish_gift(struct memory_register *memory) {
-    memory_register_publish(
-        memory, "shop.shipment.v1", "c1", "shop.shipment.requested", "q3", "2026-05-11T11:00:00Z",
-        "{\"shipment_id\":\"s3\",\"order_id\":\"o1\",\"customer_id\":\"c1\",\"recipient_id\":\"r1\","
-        "\"consignee\":" CONTACT
-        ",\"direction\":\"outbound\",\"carrier\":\"posti\",\"service\":\"2104\",\"parcels\":1}");
-}
-
-static void erasures_init(struct world *world) {
-    struct memory_register *memory = &world->memory;
-    world_empty(world, 0);
-    publish_status(world, "t1", "2026-05-12T10:00:00Z", "in_transit");
-    publish_registered(world, "c1", "r1", "2026-05-01T10:00:00Z");
-    publish_order_and_shipment(memory);
-    publish_gift(memory);
-    memory_register_publish(
-        memory, "shop.order.v1", "c1", "shop.order.paid", "p2", "2026-05-10T10:01:00Z",
-        "{\"order_id\":\"o1\",\"customer_id\":\"c1\",\"amount\":1000,\"currency\":\"EUR\"}");
-    publish_received(world, "e1", "\"customer_id\":\"c1\"", "2026-05-16T12:00:00Z");
-    publish_received(world, "e2", "\"recipient_id\":\"r1\"", "2026-05-16T13:00:00Z");
-    publish_registered(world, "c2", "r3", "2026-05-02T10:00:00Z");
-    memory_register_publish(memory, "shop.customer.v1", "c2", "shop.customer.closed", "x1",
-                            "2026-05-15T10:00:00Z", "{\"customer_id\":\"c2\"}");
-    publish_status(world, "t2", "2026-05-17T10:00:00Z", "delivered");
-    publish_registered(world, "c1", "r4", "2026-05-18T10:00:00Z");
-    publish_received(world, "e1", "\"customer_id\":\"c1\"", "2026-05-16T12:00:00Z");
 }
 
 static void world_release(struct world *world) {
@@ -327,18 +178,20 @@ static void assert_destroyed(struct world *world, struct arena *arena, struct te
     }
 }
 
-static void any_fault_at_any_call(void (*init)(struct world *), size_t batch_records) {
+static void any_fault_at_any_call(void (*sample)(struct memory_register *), size_t batch_records) {
     struct arena arena;
     struct world *world = calloc(1, sizeof *world);
     arena_init(&arena, (size_t)1 << 28);
-    init(world);
+    world_empty(world, 0);
+    sample(&world->memory);
     run(world, batch_records);
     struct result undisturbed = result_of(world, &arena);
     world_release(world);
     assert_true(undisturbed.dump.size > 0 && undisturbed.outputs.size > 0);
     for (int fault = FAULT_CRASH_BEFORE; fault < MEMORY_FAULTS; fault++)
         for (unsigned long at = 1; at <= undisturbed.calls; at++) {
-            init(world);
+            world_empty(world, 0);
+            sample(&world->memory);
             world->memory.fault = (enum memory_fault)fault;
             world->memory.fault_at = at;
             run(world, batch_records);
@@ -356,21 +209,21 @@ static void any_fault_at_any_call(void (*init)(struct world *), size_t batch_rec
 
 static void test_any_fault_in_one_batch(void **state) {
     (void)state;
-    any_fault_at_any_call(world_init, 100);
+    any_fault_at_any_call(sample_all, 100);
 }
 static void test_any_fault_in_small_batches(void **state) {
     (void)state;
-    any_fault_at_any_call(world_init, 2);
+    any_fault_at_any_call(sample_all, 2);
 }
 static void test_any_fault_among_erasures(void **state) {
     (void)state;
-    any_fault_at_any_call(erasures_init, 100);
-    any_fault_at_any_call(erasures_init, 2);
+    any_fault_at_any_call(sample_erasures, 100);
+    any_fault_at_any_call(sample_erasures, 2);
 }
 static void test_any_fault_among_consents(void **state) {
     (void)state;
-    any_fault_at_any_call(marketing_init, 100);
-    any_fault_at_any_call(marketing_init, 2);
+    any_fault_at_any_call(sample_consents, 100);
+    any_fault_at_any_call(sample_consents, 2);
 }
 
 /* Given a record that the database refuses among good ones, when the batch is taken in, then it alone becomes
@@ -380,7 +233,8 @@ static void test_poison_is_bisected(void **state) {
     struct world *world = calloc(1, sizeof *world);
     (void)state;
     arena_init(&arena, (size_t)1 << 26);
-    world_init(world);
+    world_empty(world, 0);
+    sample_all(&world->memory);
     world->memory.poison = "o2";
     run(world, 100);
     struct result result = result_of(world, &arena);
@@ -400,7 +254,7 @@ static void test_parked_expires_once(void **state) {
     struct err err;
     (void)state;
     world_empty(world, 0);
-    publish_status(world, "t1", "2026-05-12T10:00:00Z", "in_transit");
+    sample_status(&world->memory, "t1", "2026-05-12T10:00:00Z", "in_transit");
     run(world, 100);
     assert_int_equal(world->memory.parked.count, 1);
     world->memory.now_us += INT64_C(31) * 86400 * 1000000;
@@ -419,7 +273,7 @@ enum { MANY = 5000, SMALL_ARENA = 4 << 20 };
 
 static void publish_many(struct world *world, int count) {
     static const char *const statuses[] = {"pre_transit", "in_transit", "out_for_delivery", "delivered"};
-    struct ref ref = ref_shipment(&ref_key, TEXT("matkahuolto"), TEXT("c1"), TEXT("s1"));
+    struct ref ref = ref_shipment(&sample_ref_key, TEXT("matkahuolto"), TEXT("c1"), TEXT("s1"));
     for (int i = 0; i < count; i++) {
         char data[256], id[16], time[32];
         snprintf(id, sizeof id, "t%d", i);
@@ -450,13 +304,13 @@ static void test_many_under_one_ref(void **state) {
     for (int parked_first = 0; parked_first < 2; parked_first++) {
         world_empty(world, SMALL_ARENA);
         if (!parked_first)
-            publish_order_and_shipment(&world->memory);
+            sample_order_and_shipment(&world->memory);
         publish_many(world, MANY);
         run(world, 500);
         assert_int_equal(world->memory.parked.count, parked_first ? MANY : 0);
         if (parked_first) {
             stop(world);
-            publish_order_and_shipment(&world->memory);
+            sample_order_and_shipment(&world->memory);
             run(world, 500);
             turn_until_unparked(world, 0);
         }
@@ -501,7 +355,7 @@ static void test_bad_act_holds_up_no_other(void **state) {
     char *byte = (char *)(uintptr_t)bad->body.at + bad->body.size - 1;
     *byte ^= 1;
     stop(world);
-    publish_order_and_shipment(&world->memory);
+    sample_order_and_shipment(&world->memory);
     run(world, 500);
     turn_until_unparked(world, 1);
     assert_int_equal(world->memory.parked.at[0].offset, offset);
@@ -519,7 +373,7 @@ static void test_too_large_for_memory_parks(void **state) {
     struct err err;
     (void)state;
     world_empty(world, 8000);
-    publish_order_and_shipment(&world->memory);
+    sample_order_and_shipment(&world->memory);
     start(world, 100);
     for (int turns = 0; turns < 100; turns++)
         assert_int_equal(consume_turn(&world->consumer, 100, &err), OK);
@@ -536,7 +390,8 @@ static void test_other_record_parks(void **state) {
     struct err err;
     char reason[200];
     (void)state;
-    world_init(world);
+    world_empty(world, 0);
+    sample_all(&world->memory);
     run(world, 100);
     size_t persons = world->memory.persons.count;
     stop(world);
@@ -561,7 +416,8 @@ static void test_missing_ring_parks(void **state) {
     struct world *world = calloc(1, sizeof *world);
     struct err err;
     (void)state;
-    world_init(world);
+    world_empty(world, 0);
+    sample_all(&world->memory);
     run(world, 100);
     stop(world);
     memory_vault_destroy(&world->vault, TEXT("c1"), GENERATION_FIRST);
@@ -583,7 +439,8 @@ static void test_stale_record_parks_nothing(void **state) {
     struct world *world = calloc(1, sizeof *world);
     struct err err;
     (void)state;
-    world_init(world);
+    world_empty(world, 0);
+    sample_all(&world->memory);
     run(world, 100);
     stop(world);
     start(world, 100);
@@ -615,7 +472,8 @@ static void test_reason_of_an_outage(void **state) {
     struct err err;
     char reason[200];
     (void)state;
-    world_init(world);
+    world_empty(world, 0);
+    sample_all(&world->memory);
     world->memory.register_away = true;
     start(world, 100);
     expect_reason(world, "register_away");
