@@ -3,6 +3,8 @@
 
 #include "core/kafka_read.h"
 #include "core/log.h"
+#include "core/ready.h"
+#include "core/stop.h"
 #include "queries.h"
 #include <stdlib.h>
 #include <string.h>
@@ -169,7 +171,9 @@ static struct remember_list within(const struct comparison *comparison, const st
 
 static enum outcome compare_stretch(struct comparison *comparison, remember_reader *reader, void *context,
                                     struct err *err) {
-    enum outcome outcome = read_vault(comparison, err);
+    ready_beat(0); /* a worker's slot, before it works */
+    enum outcome outcome =
+        stop_requested() ? err_set(err, RETRY, 0, "the end was asked for") : read_vault(comparison, err);
     if (outcome == OK)
         outcome = read_register(comparison, err);
     if (outcome != OK)
