@@ -60,7 +60,8 @@ enum outcome person_ordered(struct decision *decision, const struct event *event
     if (person->ended || !latest(&person->order_activity_us, event->version.time_us))
         return OK;
     TRY(person_touch(decision, person->person, person->generation));
-    return profile_keep_until(decision, person) ? consent_keep_until(decision, person->person) : OK;
+    (void)profile_keep_until(decision, person);
+    return consent_keep_until(decision, person->person); /* proofs outlive the profile's end, stated or not */
 }
 
 /* ---- the profile ---- */
@@ -249,7 +250,7 @@ static enum outcome profile_active(struct decision *decision, const struct event
     bool moved = profile_keep_until(decision, person);
     if (changed || moved)
         TRY(person_touch(decision, person->person, person->generation));
-    if (moved)
+    if (changed || moved)
         TRY(consent_keep_until(decision, person->person));
     if (event->type == CUSTOMER_SEEN)
         return OK;
