@@ -248,10 +248,10 @@ static enum outcome profile_active(struct decision *decision, const struct event
     changed |= latest(&person->profile_activity_us, event->version.time_us);
     changed |= earliest(&person->recorded_us, event->version.time_us);
     bool moved = profile_keep_until(decision, person);
-    if (changed || moved)
+    if (changed || moved) {
         TRY(person_touch(decision, person->person, person->generation));
-    if (changed || moved)
         TRY(consent_keep_until(decision, person->person));
+    }
     if (event->type == CUSTOMER_SEEN)
         return OK;
     TRY(address_stated(decision, event));
