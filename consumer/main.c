@@ -48,17 +48,13 @@ static const char help[] =
     "vault\n"
     "or instance is not as it must be (see the log).\n";
 
-static const char *const kill_points[] = {"consumer.rebalance",
-                                          "consumer.before_claim",
-                                          "consumer.after_claim",
-                                          "consumer.before_vault",
-                                          "consumer.after_vault",
-                                          "consumer.before_write",
-                                          "consumer.write_unsynced",
-                                          "consumer.written",
-                                          "consumer.before_commit",
-                                          "consumer.after_commit",
-                                          NULL};
+static const char *const kill_points[] = {"consumer.rebalance",        "consumer.before_claim",
+                                          "consumer.after_claim",      "consumer.before_vault",
+                                          "consumer.after_vault",      "consumer.before_write",
+                                          "consumer.write_unsynced",   "consumer.written",
+                                          "consumer.before_commit",    "consumer.after_commit",
+                                          "consumer.before_destroy",   "consumer.after_destroy",
+                                          "consumer.before_destroyed", NULL};
 
 struct options {
     const char *config_path;

@@ -1,5 +1,7 @@
 /* What must hold before a worker starts. */
 #include "consumer/start.h"
+#include "consumer/command.h"
+#include "core/clock.h"
 #include "core/schema.h"
 #include "core/stop.h"
 #include "core/vault.h"
@@ -55,6 +57,17 @@ static enum outcome take_instance(struct start *start, struct arena *arena, int6
     }
 }
 
+static enum outcome provide_commands(struct start *start, struct db *vault, struct arena *arena,
+                                     struct err *err) {
+    struct keyring *keyring =
+        keyring_new(&vault_postgres, vault, start->shared->kek, start->shared->vault_id, 16, 60);
+    if (!keyring)
+        return err_set(err, RETRY, 0, "no memory for a key ring");
+    enum outcome outcome = command_provide(keyring, arena, clock_system.monotonic_us(NULL) / 1000000, err);
+    keyring_free(keyring);
+    return outcome;
+}
+
 static enum outcome check_with(struct start *start, struct db *vault, struct arena *arena, struct err *err) {
     enum outcome outcome = schema_check(start->reg, "register", register_migrations, err);
     if (outcome == OK)
@@ -67,6 +80,8 @@ static enum outcome check_with(struct start *start, struct db *vault, struct are
         outcome = take_instance(start, arena, LOCK_PATIENCE_MS, err);
     if (outcome == OK)
         outcome = vault_count(vault, start->reg, err);
+    if (outcome == OK)
+        outcome = provide_commands(start, vault, arena, err);
     return outcome;
 }
 

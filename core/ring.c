@@ -84,6 +84,21 @@ bool ring_keys_add(struct ring_keys *keys, enum category category, int16_t perio
     return true;
 }
 
+bool ring_keys_drop(struct ring_keys *keys, enum category category, uint16_t below) {
+    uint16_t kept = 0;
+    for (uint16_t i = 0; i < keys->count; i++) {
+        if (keys->at[i].category != category || keys->at[i].serial >= below) {
+            keys->at[kept++] = keys->at[i];
+        }
+    }
+    bool dropped = kept < keys->count;
+    if (dropped) {
+        sodium_memzero(&keys->at[kept], (size_t)(keys->count - kept) * sizeof(*keys->at));
+    }
+    keys->count = kept;
+    return dropped;
+}
+
 const struct ring_key *ring_keys_newest(const struct ring_keys *keys, enum category category,
                                         int16_t period) {
     const struct ring_key *newest = NULL;

@@ -151,7 +151,7 @@ def schemas(stack):
                 server.execute("DELETE FROM schema_version")
                 refused(stack, {}, (f"the {which}'s schema", "kundregister migrate"))
             finally:
-                server.execute("TRUNCATE schema_version; INSERT INTO schema_version (version) VALUES (1)")
+                server.execute("TRUNCATE schema_version; INSERT INTO schema_version (version) VALUES (1), (2)")
     with stack.register() as server:
         server.execute("ALTER TABLE schema_version RENAME TO schema_version_away")
         try:

@@ -87,7 +87,7 @@ static void fill_batch(struct fill *fill, long from, long count) {
             "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\"shipment_ref\":"
             "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\"fields\":{\"street\":\"Planted street 1\"}}",
             from + i);
-        if (!keyring_transit_key(fill->keyring, wants[i].person, -1, CATEGORY_DELIVERY, &key))
+        if (!keyring_transit_key(fill->keyring, wants[i].person, -1, CATEGORY_DELIVERY, 0, &key))
             must(err_set(&err, FATAL, 0, "no transit key"), &err);
         const struct seal_place place = {.table = "outbox",
                                          .column = "body",

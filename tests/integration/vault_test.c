@@ -126,15 +126,16 @@ static void rings_live_in_the_vault(void **state) {
     provide(fixture, fixture->ring_one, wants, PERSONS, NULL, 0); /* half its cache is out of date */
     for (size_t i = 0; i < PERSONS; i++) {
         struct seal_key one, two, relays;
-        assert_true(keyring_cell_key(fixture->ring_one, wants[i].person, -1, CATEGORY_VOUCHER, 227, &one) &&
-                    keyring_cell_key(fixture->ring_two, wants[i].person, -1, CATEGORY_VOUCHER, 227, &two));
+        assert_true(
+            keyring_cell_key(fixture->ring_one, wants[i].person, -1, CATEGORY_VOUCHER, 227, 0, &one) &&
+            keyring_cell_key(fixture->ring_two, wants[i].person, -1, CATEGORY_VOUCHER, 227, 0, &two));
         assert_memory_equal(one.key, two.key, sizeof(one.key));
         bool first_half = i < PERSONS / 2;
         assert_int_equal(
-            keyring_cell_key(fixture->ring_two, wants[i].person, -1, CATEGORY_DELIVERY, 227, &two),
+            keyring_cell_key(fixture->ring_two, wants[i].person, -1, CATEGORY_DELIVERY, 227, 0, &two),
             first_half);
         assert_int_equal(keyring_transit_key(fixture->ring_two, wants[i].person, -1,
-                                             first_half ? CATEGORY_DELIVERY : CATEGORY_VOUCHER, &relays),
+                                             first_half ? CATEGORY_DELIVERY : CATEGORY_VOUCHER, 0, &relays),
                          true);
     }
     rows[PERSONS] = (struct ring_row){.person = TEXT("nobody of that name"), .generation = 1};
@@ -145,7 +146,7 @@ static void rings_live_in_the_vault(void **state) {
         struct seal_key relays, ours;
         enum category category = i < PERSONS / 2 ? CATEGORY_DELIVERY : CATEGORY_VOUCHER;
         assert_true(transit_open(fixture->kek, VAULT_ID, &rows[i], category, &relays));
-        assert_true(keyring_transit_key(fixture->ring_one, wants[i].person, -1, category, &ours));
+        assert_true(keyring_transit_key(fixture->ring_one, wants[i].person, -1, category, 0, &ours));
         assert_memory_equal(relays.key, ours.key, sizeof(ours.key));
     }
 }

@@ -7,10 +7,9 @@
 #include <cmocka.h>
 
 #include "consumer/consume.h"
-#include "core/decide/pack.h"
-#include "core/dump_line.h"
 #include "core/log.h"
 #include "core/seal.h"
+#include "tests/unit/memory_dump.h"
 #include "tests/unit/memory_register.h"
 #include "tests/unit/memory_vault.h"
 #include <fcntl.h>
@@ -104,104 +103,6 @@ static void run(struct world *world, size_t batch_records) {
     }
 }
 
-/* ---- what is there in the end ---- */
-
-static enum outcome show(void *context, const struct cell *cell, struct text *json) {
-    (void)context;
-    *json = cell->content;
-    return OK;
-}
-
-static void open_stored(struct world *world, struct arena *arena, struct cell *cell,
-                        const struct row_cell *row, struct seal_place place, struct text person,
-                        int64_t generation, enum category category) {
-    struct err err;
-    struct seal_key key;
-    cell->until = cell->sealed_until = row->until;
-    if (row->until == DATE_NONE)
-        return;
-    struct key_want wanted = {.person = person, .generation = generation, .category = category};
-    assert_int_equal(keyring_load(world->keyring, arena, &wanted, 1, 0, &err), OK);
-    assert_true(keyring_sealed_key(world->keyring, person, generation, category, row->sealed, &key));
-    assert_int_equal(open_cell(&key, &place, row->sealed, arena, &cell->content, &err), OK);
-    int16_t period;
-    uint16_t serial;
-    assert_true(sealed_period(row->sealed, &period, &serial));
-    assert_int_equal(period, date_quarter(row->until));
-}
-
-static int compare_lines(const void *a, const void *b) {
-    return text_compare(*(const struct text *)a, *(const struct text *)b);
-}
-
-static struct text sorted(struct arena *arena, const struct text *lines, size_t count) {
-    struct text *copy = ARENA_ARRAY(arena, struct text, count + 1);
-    size_t size = 0, used = 0;
-    for (size_t i = 0; i < count; i++) {
-        copy[i] = lines[i];
-        size += lines[i].size + 1;
-    }
-    qsort(copy, count, sizeof(*copy), compare_lines);
-    char *bytes = arena_take(arena, size + 1);
-    for (size_t i = 0; i < count; i++) {
-        memcpy(bytes + used, copy[i].at, copy[i].size);
-        bytes[used + copy[i].size] = '\n';
-        used += copy[i].size + 1;
-    }
-    return (struct text){bytes, used};
-}
-
-struct lines {
-    LIST(struct text) all;
-};
-static void add_line(struct lines *lines, struct dump *dump, struct arena *arena) {
-    struct text *line = ARENA_PUSH(arena, &lines->all);
-    assert_non_null(line);
-    *line = arena_text(arena, json_writer_text(dump->writer));
-}
-
-static struct text dump_of(struct world *world, struct arena *arena) {
-    struct memory_register *memory = &world->memory;
-    struct dump dump = {memory->writer, show, NULL};
-    struct state *rows = state_new(arena);
-    struct lines lines = {0};
-    struct err err;
-    for (size_t i = 0; i < memory->persons.count; i++) {
-        const struct row_person *row = &memory->persons.at[i];
-        struct person *person = state_person(rows, row->person, row->generation);
-        assert_int_equal(unpack_person(row->merge, arena, person, &err), OK);
-        open_stored(world, arena, &person->profile, &row->profile,
-                    (struct seal_place){"person", "profile", row->person, TEXT_ABSENT, row->generation},
-                    row->person, row->generation, CATEGORY_PROFILE);
-        assert_int_equal(dump_person(&dump, person), OK);
-        add_line(&lines, &dump, arena);
-    }
-    for (size_t i = 0; i < memory->orders.count; i++) {
-        const struct row_order *row = &memory->orders.at[i];
-        struct order *order = state_order(rows, row->customer_id, row->order_id);
-        assert_int_equal(unpack_order(row->merge, arena, order, &err), OK);
-        struct seal_place place = {"customer_order", "claim", row->customer_id, row->order_id, -1};
-        open_stored(world, arena, &order->claim, &row->claim, place, row->customer_id, order->generation,
-                    CATEGORY_CLAIM);
-        place.column = "voucher";
-        open_stored(world, arena, &order->voucher, &row->voucher, place, row->customer_id, order->generation,
-                    CATEGORY_VOUCHER);
-        assert_int_equal(dump_order(&dump, order), OK);
-        add_line(&lines, &dump, arena);
-    }
-    for (size_t i = 0; i < memory->shipments.count; i++) {
-        const struct row_shipment *row = &memory->shipments.at[i];
-        struct shipment *shipment = state_shipment(rows, row->customer_id, row->shipment_id);
-        assert_int_equal(unpack_shipment(row->merge, arena, shipment, &err), OK);
-        open_stored(world, arena, &shipment->delivery, &row->delivery,
-                    (struct seal_place){"shipment", "delivery", row->customer_id, row->shipment_id, -1},
-                    shipment->person, shipment->generation, CATEGORY_DELIVERY);
-        assert_int_equal(dump_shipment(&dump, shipment), OK);
-        add_line(&lines, &dump, arena);
-    }
-    return sorted(arena, lines.all.at, lines.all.count);
-}
-
 /* ---- the sample: every path that stores something, a parked status and a bad record among them ---- */
 
 #define CONTACT                                                                                              \
@@ -284,8 +185,10 @@ struct result {
 };
 static struct result result_of(struct world *world, struct arena *arena) {
     const struct memory_register *memory = &world->memory;
-    return (struct result){dump_of(world, arena), sorted(arena, memory->outputs.at, memory->outputs.count),
-                           sorted(arena, memory->dead_letters.at, memory->dead_letters.count), memory->calls};
+    return (struct result){memory_dump(&world->memory, world->keyring, policy, arena),
+                           memory_sorted(arena, memory->outputs.at, memory->outputs.count),
+                           memory_sorted(arena, memory->dead_letters.at, memory->dead_letters.count),
+                           memory->calls};
 }
 
 static void assert_same(struct text is, struct text was, const char *what, enum memory_fault fault,
@@ -418,7 +321,7 @@ static void test_many_under_one_ref(void **state) {
             turn_until_unparked(world, 0);
         }
         assert_int_equal(world->memory.dead_letters.count, 0);
-        dumps[parked_first] = dump_of(world, &arena);
+        dumps[parked_first] = memory_dump(&world->memory, world->keyring, policy, &arena);
         world_release(world);
     }
     assert_same(dumps[1], dumps[0], "dump", FAULT_NONE, 0);

@@ -107,8 +107,12 @@ static void closing_needs_a_registration(void **state) {
     event = about(CUSTOMER_CLOSED, "e3", 90);
     assert_int_equal(fold_event(&fold, &event), VERDICT_APPLIED);
     event = about(CUSTOMER_CLOSED, "e4", 70);
-    fold_event(&fold, &event);
-    assert_int_equal(person("c1")->closed_us, event.version.time_us); /* the earliest */
+    assert_int_equal(fold_event(&fold, &event), VERDICT_APPLIED); /* an earlier cut takes its place */
+    const struct person *guard = person("c1");
+    assert_int_equal(guard->facts.cuts.count, 2);
+    assert_true(guard->facts.cuts.at[0].valid);
+    assert_false(guard->facts.cuts.at[1].valid); /* nobody had registered between the two */
+    assert_int_equal(guard->profile.until, DATE_NONE);
 }
 
 /* Activity moves the profile's end across quarters without its content being opened. */

@@ -157,6 +157,17 @@ static const struct data_case {
      "{\"request_id\":\"Q1\",\"identity\":\"clerk\"}", REASON_NOT_SUPPORTED},
     {"privacy.request.v1", "privacy.request.identified.v1", "Q1",
      "{\"request_id\":\"Q1\",\"identity\":\"none\"}", REASON_FIELD_RANGE},
+#define COMMAND(key, data, reason)                                                                           \
+    { "register.command.v1", "register.command.v1", key, data, reason }
+    COMMAND("Q1", "{\"sealed\":\"AZ-_\"}", REASON_NOT_SUPPORTED),
+    COMMAND("Q1", "{\"sealed\":\"\"}", REASON_FIELD_RANGE),
+    COMMAND("Q1", "{\"sealed\":\"AA==\"}", REASON_FIELD_RANGE),
+    COMMAND("Q1", "{\"sealed\":7}", REASON_FIELD_TYPE),
+    COMMAND("Q1", "{}", REASON_FIELD_MISSING),
+    COMMAND(NULL, "{\"sealed\":\"AZ-_\"}", REASON_KEY_MISMATCH),
+    COMMAND("", "{\"sealed\":\"AZ-_\"}", REASON_KEY_MISMATCH),
+    COMMAND(REF REF, "{\"sealed\":\"AZ-_\"}", REASON_KEY_MISMATCH),
+    {"privacy.request.v1", "register.command.v1", "Q1", "{\"sealed\":\"AZ-_\"}", REASON_WRONG_TOPIC},
 #define CARRIER(name, type, data, reason)                                                                    \
     { "carrier." name ".v1", "carrier." type ".v1", REF, data, reason }
     CARRIER("posti", "delivery.status", STATUS(""), REASON_NONE),
