@@ -163,8 +163,8 @@ struct text fold_dump(struct fold *fold) {
 
 /* ---- the packed rows ---- */
 
-/* Without what only tells the history: letters, cuts that do not stand, and when a recipient was opened, which
- * hangs on the order of a shipment's own facts. */
+/* Without what only tells the history: letters, cuts that do not stand, and when a recipient was opened,
+ * which hangs on the order of a shipment's own facts. */
 static struct text packed_person(struct fold *fold, const struct person *row) {
     struct person person = *row;
     person.letters.count = 0;
