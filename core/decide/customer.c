@@ -25,6 +25,7 @@ static enum outcome person_row(struct decision *decision, struct text id, int64_
     if (((*person)->revision || (*person)->touched) && !(*person)->absent)
         return OK;
     (*person)->absent = false;
+    (*person)->ended = state_cut_of(decision->state, id, generation) != NULL;
     return person_touch(decision, id, generation);
 }
 
