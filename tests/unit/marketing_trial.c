@@ -261,7 +261,7 @@ static struct text snapshot(void) {
 struct trial {
     const struct event *events;
     size_t batch;
-    struct text first; /* kept outside of the register */
+    struct text first, dump; /* kept outside of the register */
     struct arena arena;
     size_t orders;
 };
@@ -313,9 +313,16 @@ static void try_order(void *context, const size_t *order, size_t count) {
             arriving[k] = &trial->events[order[i + k]];
         fold_batch(fold, arriving, taken);
     }
-    struct text got = snapshot();
-    if (!trial->orders++)
+    struct text got = snapshot(), dump = fold_dump(fold);
+    if (!trial->orders++) {
         trial->first = arena_text(&trial->arena, got);
+        trial->dump = arena_text(&trial->arena, dump);
+    }
+    if (!text_equal(trial->dump, dump)) {
+        print_order(trial, order, count);
+        print_error("expected:\n%.*s\ngot:\n%.*s\n", TEXT_ARGS(trial->dump), TEXT_ARGS(dump));
+        fail();
+    }
     if (!text_equal(trial->first, got)) {
         print_order(trial, order, count);
         print_error("expected:\n%.*s\ngot:\n%.*s\n", TEXT_ARGS(trial->first), TEXT_ARGS(got));
