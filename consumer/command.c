@@ -16,37 +16,38 @@ enum outcome command_provide(struct keyring *keyring, struct arena *arena, int64
 }
 
 /* Read anew once when the key is not there: another process may have made the ring. */
-static enum outcome find_key(struct keyring *keyring, struct arena *arena, int64_t now_s, struct text bytes,
-                             struct seal_key *key, bool *found, struct err *err) {
+static enum outcome find_key(struct load *load, struct text bytes, struct seal_key *key, bool *found,
+                             struct err *err) {
     struct key_want want = command_want();
     *found = false;
     for (int tries = 0; tries < 2 && !*found; tries++) {
-        enum outcome outcome = keyring_load(keyring, arena, &want, 1, now_s, err);
+        enum outcome outcome = keyring_load(load->keyring, load->arena, &want, 1, load->now_s, err);
+        if (outcome == POISON && !err->sqlstate[0])
+            load->park_reason = "damaged_ring";
         if (outcome != OK)
             return outcome;
-        *found = keyring_sealed_key(keyring, want.person, want.generation, want.category, bytes, key);
+        *found = keyring_sealed_key(load->keyring, want.person, want.generation, want.category, bytes, key);
     }
     return OK;
 }
 
-enum outcome command_take(struct keyring *keyring, struct arena *arena, int64_t now_s, struct event *event,
-                          struct refusal *refusal, bool *arena_full, struct err *err) {
+enum outcome command_take(struct load *load, struct event *event, struct refusal *refusal, struct err *err) {
     uint8_t buffer[COMMAND_SEALED_MOST];
     struct seal_key key = {0};
     struct command_tie tie = {0};
     bool found = false;
     struct text bytes = command_bytes(event->as.tied.sealed, buffer);
-    enum outcome outcome = bytes.at ? find_key(keyring, arena, now_s, bytes, &key, &found, err) : OK;
+    enum outcome outcome = bytes.at ? find_key(load, bytes, &key, &found, err) : OK;
     if (outcome != OK)
         return outcome;
-    outcome = found
-                  ? command_open(&key, bytes, event->as.tied.request_id, event->version.id, arena, &tie, err)
-                  : FATAL;
+    outcome = found ? command_open(&key, bytes, event->as.tied.request_id, event->version.id, load->arena,
+                                   &tie, err)
+                    : FATAL;
     secret_wipe(&key, sizeof key);
     if (outcome == OK) {
         event->as.tied.person = tie.person;
     } else if (outcome == RETRY) {
-        *arena_full = true;
+        load->arena_full = true;
     } else {
         *refusal = (struct refusal){.reason = REASON_NOT_SUPPORTED};
         snprintf(refusal->detail, sizeof refusal->detail, "sealed");

@@ -2,8 +2,7 @@
 #ifndef KR_CONSUMER_COMMAND_H
 #define KR_CONSUMER_COMMAND_H
 
-#include "core/event.h"
-#include "core/keyring.h"
+#include "consumer/load.h"
 
 /* Once at start: the ring that commands are sealed under is there, so that a clerk, who may only read the
  * vault, finds its key. FATAL when it does not open. */
@@ -12,9 +11,9 @@ enum outcome command_provide(struct keyring *keyring, struct arena *arena, int64
 
 /* Fills in event->as.tied of a COMMAND_TIED. One that does not open (sealed under a vault that is lost, moved
  * to another key, damaged) is refused as not_supported, detail "sealed": no partition stops for it, and the
- * journal keeps it. RETRY with *arena_full: the batch is too large; without: the vault is away. POISON
- * without an SQLSTATE: the ring itself does not open. */
-enum outcome command_take(struct keyring *keyring, struct arena *arena, int64_t now_s, struct event *event,
-                          struct refusal *refusal, bool *arena_full, struct err *err) MUST_CHECK;
+ * journal keeps it. RETRY: the batch is too large (load->arena_full), or the vault is away. POISON with
+ * load->park_reason: the ring itself does not open. */
+enum outcome command_take(struct load *load, struct event *event, struct refusal *refusal,
+                          struct err *err) MUST_CHECK;
 
 #endif

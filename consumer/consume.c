@@ -246,6 +246,7 @@ static enum outcome load_work(struct consumer *consumer, struct err *err) {
                                .arena = again.arena,
                                .state = work->state,
                                .orphans = again.orphans,
+                               .lossy = again.lossy,
                                .now_s = again.now_s};
     return load_batch(&work->load, events, count, err);
 }
@@ -335,10 +336,8 @@ static enum outcome begin_work(struct consumer *consumer, struct err *err) {
     return work->state ? OK : arena_full(consumer, err);
 }
 
-typedef enum outcome source(struct consumer *consumer, struct err *err);
-
 /* The stages of one transaction: decode, load, decide, store, commit. */
-static enum outcome transact(struct consumer *consumer, source *decode, struct err *err) {
+enum outcome consume_transact(struct consumer *consumer, consume_source *decode, struct err *err) {
     enum outcome outcome = begin_work(consumer, err);
     if (outcome == OK)
         outcome = decode(consumer, err);
@@ -454,7 +453,7 @@ static enum outcome calendar_turn(struct consumer *consumer, struct err *err) {
     consumer->in_calendar = true;
     for (int kind = 0; due && outcome == OK && consumer->calendar.mine && kind < DUE_KINDS; kind++) {
         consumer->calendar.kind = (enum due_kind)kind;
-        outcome = settle(consumer, transact(consumer, calendar_batch, err), err);
+        outcome = settle(consumer, consume_transact(consumer, calendar_batch, err), err);
     }
     consumer->in_calendar = false;
     return outcome;
@@ -474,7 +473,7 @@ enum outcome consume_turn(struct consumer *consumer, int wait_ms, struct err *er
         outcome = note_away(consumer, outcome, err);
     while (outcome == OK && consumer->record_count) {
         int64_t began_us = monotonic_us(consumer);
-        outcome = settle(consumer, transact(consumer, consume_decode, err), err);
+        outcome = settle(consumer, consume_transact(consumer, consume_decode, err), err);
         metrics_observe_us(METRIC_BATCH_SECONDS, monotonic_us(consumer) - began_us);
     }
     if (outcome == OK)

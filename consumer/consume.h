@@ -97,6 +97,13 @@ void consume_erase_rest(struct consumer *consumer);
  */
 enum outcome consume_erase(struct consumer *consumer, struct err *err) MUST_CHECK;
 
+/* What stands for stages 1 and 2: fills consumer->work's items and the advances of its write; no items: there
+ * is nothing to do. */
+typedef enum outcome consume_source(struct consumer *consumer, struct err *err);
+/* The stages of one transaction: decode, load, decide, store, commit. Whoever calls it sees to what becomes
+ * of it: the loop does (settle.h), and `restore reconcile`. */
+enum outcome consume_transact(struct consumer *consumer, consume_source *decode, struct err *err) MUST_CHECK;
+
 /* True when everything that the group gave is read; else why not, for /readyz. */
 bool consumer_ready(const struct consumer *consumer, char *reason, size_t room);
 bool consumer_caught_up(const struct consumer *consumer);

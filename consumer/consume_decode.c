@@ -10,15 +10,6 @@ static enum outcome arena_full(struct consumer *consumer, struct err *err) {
     return err_set(err, RETRY, 0, "the batch does not fit its memory");
 }
 
-static enum outcome open_command(struct consumer *consumer, struct item *item, struct err *err) {
-    struct load *load = &consumer->work.load;
-    enum outcome outcome = command_take(load->keyring, &consumer->arena, load->now_s, &item->event,
-                                        &item->refusal, &load->arena_full, err);
-    if (outcome == POISON && !err->sqlstate[0])
-        load->park_reason = "damaged_ring";
-    return outcome;
-}
-
 /* The record's hash is taken only where it may be needed: of what is refused, and of what may be parked or
  * refused by decide because of a ref. The last of each partition gets its own in plan_advances. */
 static enum outcome decode_item(struct consumer *consumer, const struct batch_record *from, struct item *item,
@@ -48,7 +39,7 @@ static enum outcome decode_item(struct consumer *consumer, const struct batch_re
     if (item->refusal.reason != REASON_NONE || event_infos[item->event.type].key != KEY_CUSTOMER)
         digest_keyed(consumer->setup.digest_key, record.value, item->record_hash, sizeof item->record_hash);
     if (item->refusal.reason == REASON_NONE && item->event.type == COMMAND_TIED)
-        return open_command(consumer, item, err);
+        return command_take(&consumer->work.load, &item->event, &item->refusal, err);
     return OK;
 }
 

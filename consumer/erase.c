@@ -88,27 +88,43 @@ static enum outcome read_addresses(struct erase *erase, struct arena *arena,
 }
 
 /* One tombstone a person that has any. */
+static enum outcome vault_says(struct erase *erase, enum outcome outcome, const struct err *err) {
+    erase->vault_away = outcome == RETRY && err->code != ENOMEM;
+    return outcome;
+}
+
+/* Where the cuts of a person end. */
+static size_t cuts_end(const struct erase_portion *portion, size_t from) {
+    size_t to = from;
+    while (to < portion->cuts.count && text_equal(portion->cuts.at[to].person, portion->cuts.at[from].person))
+        to++;
+    return to;
+}
+
 static enum outcome make_tombstones(struct erase *erase, struct arena *arena,
                                     const struct erase_portion *portion, struct tombstone_row *rows,
                                     size_t *count, struct err *err) {
     struct erase_address *addresses;
-    size_t address_count, guard = 0;
-    enum outcome outcome = read_addresses(erase, arena, portion, &addresses, &address_count, err);
+    size_t address_count, guard = 0, made = 0;
     *count = 0;
+    for (size_t from = 0; from < portion->cuts.count; from = cuts_end(portion, from))
+        rows[(*count)++] = (struct tombstone_row){.person = portion->cuts.at[from].person,
+                                                  .subject = portion->cuts.at[from].subject,
+                                                  .read_us = portion->read_us};
+    enum outcome outcome = read_addresses(erase, arena, portion, &addresses, &address_count, err);
+    if (outcome == OK)
+        outcome = vault_says(erase, keyring_tombstones(erase->keyring, arena, rows, *count, err), err);
     for (size_t from = 0, to; outcome == OK && from < portion->cuts.count; from = to) {
         const struct erase_cut *cuts = portion->cuts.at + from;
-        for (to = from; to < portion->cuts.count && text_equal(portion->cuts.at[to].person, cuts->person);)
-            to++;
+        to = cuts_end(portion, from);
         while (guard < portion->guards.count &&
                text_compare(portion->guards.at[guard].person, cuts->person) < 0)
             guard++;
         bool known =
             guard < portion->guards.count && text_equal(portion->guards.at[guard].person, cuts->person);
-        struct tombstone_row *row = &rows[(*count)++];
-        *row = (struct tombstone_row){.read_us = portion->read_us};
         outcome = erase_body(erase->writer, arena, cuts, to - from,
                              known ? portion->guards.at[guard].merge : TEXT_ABSENT, addresses, address_count,
-                             row, err);
+                             &rows[made++], err);
     }
     return outcome;
 }
@@ -124,13 +140,13 @@ static enum outcome destroy_portion(struct erase *erase, struct arena *arena,
     if (outcome != OK)
         return outcome;
     KILL_POINT("consumer.before_destroy");
-    outcome = keyring_destroy(erase->keyring, arena, portion->dooms.at, portion->dooms.count, tombstones,
-                              count, &counter, err);
+    outcome = vault_says(erase,
+                         keyring_destroy(erase->keyring, arena, portion->dooms.at, portion->dooms.count,
+                                         tombstones, count, &counter, err),
+                         err);
     KILL_POINT("consumer.after_destroy");
-    if (outcome != OK) {
-        erase->vault_away = outcome == RETRY && err->code != ENOMEM;
+    if (outcome != OK)
         return outcome;
-    }
     return erase->ops->destroyed(erase->reg, arena, portion, counter, err);
 }
 

@@ -101,9 +101,10 @@ void erase_rest(struct erase *erase);
 
 /* ---- between erase.c and erase_body.c ---- */
 
-/* What the vault keeps of one person: JSON {subject, erasures, suppression} (schema/vault/002_tombstone.sql),
- * and until when he is erased. cuts: all of his. addresses: by hash. POISON: the packed guard or an address
- * is damaged. */
+/* What the vault keeps of one person: JSON {erasures, subject, suppression} (schema/vault/002_tombstone.sql),
+ * and until when he is erased. cuts: all of his. addresses: by hash. row->told: its hashes stay, for a
+ * register that was made anew may not know them any more. POISON: the packed guard or an address is damaged.
+ */
 enum outcome erase_body(struct json_writer *writer, struct arena *arena, const struct erase_cut *cuts,
                         size_t count, struct text merge, const struct erase_address *addresses,
                         size_t address_count, struct tombstone_row *row, struct err *err) MUST_CHECK;

@@ -1,6 +1,7 @@
 /* What the vault keeps of an erased person, as JSON. */
 #include "consumer/erase.h"
 #include "core/decide/pack.h"
+#include "core/json_read.h"
 #include "core/term.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -41,18 +42,18 @@ static void put_cut(struct json_writer *writer, const struct erase_cut *cut) {
         const char *comma = memchr(at, ',', (size_t)(end - at));
         struct text category = {at, (size_t)((comma ? comma : end) - at)};
         json_object(writer);
-        if (cut->generation != GENERATION_FIRST) {
-            json_key(writer, "generation");
-            put_time(writer, cut->generation);
-        }
         json_key(writer, "category");
         json_text(writer, category);
-        json_key(writer, "cut");
-        put_time(writer, cut->cut_us);
         json_key(writer, "cause");
         json_text(writer, cut->cause);
         json_key(writer, "complete");
         json_bool(writer, cut->complete || !text_is(category, "delivery"));
+        json_key(writer, "cut");
+        put_time(writer, cut->cut_us);
+        if (cut->generation != GENERATION_FIRST) {
+            json_key(writer, "generation");
+            put_time(writer, cut->generation);
+        }
         json_object_end(writer);
         at = comma ? comma + 1 : end;
     }
@@ -63,58 +64,109 @@ static int by_hash(const void *key, const void *item) {
 }
 
 /* What arms the hash, as far as it is known by now: his objections, his withdrawals. */
-static enum outcome put_arms(struct json_writer *writer, struct arena *arena, struct text person,
-                             const struct erase_address *row, struct err *err) {
+static enum outcome arms_of(struct arena *arena, struct text person, const struct erase_address *row,
+                            struct address_entry *arms, struct err *err) {
     struct address address = {.hash = row->hash};
     enum outcome outcome = unpack_address(row->merge, arena, &address, err);
-    for (size_t i = 0; outcome == OK && i < address.entries.count; i++) {
-        const struct address_entry *entry = &address.entries.at[i];
-        if (!text_equal(entry->person, person))
-            continue;
-        if (entry->objected_first_us != TIME_NONE) {
-            json_key(writer, "objected");
-            json_array(writer);
-            put_time(writer, entry->objected_first_us);
-            if (entry->objected_last_us != entry->objected_first_us)
-                put_time(writer, entry->objected_last_us);
-            json_array_end(writer);
-        }
-        if (entry->withdrawn_us != TIME_NONE) {
-            json_key(writer, "withdrawn");
-            put_time(writer, entry->withdrawn_us);
-        }
-    }
+    for (size_t i = 0; outcome == OK && i < address.entries.count; i++)
+        if (text_equal(address.entries.at[i].person, person))
+            *arms = address.entries.at[i];
     return outcome == FATAL ? POISON : outcome;
+}
+
+static void put_fact(struct json_writer *writer, const struct address_fact *fact, int64_t erased_us,
+                     const struct address_entry *arms) {
+    json_object(writer);
+    json_key(writer, "hash");
+    json_text(writer, fact->hash);
+    json_key(writer, "kind");
+    json_string(writer, fact->field == EMAIL ? "email" : "phone");
+    if (arms->objected_first_us != TIME_NONE) {
+        json_key(writer, "objected");
+        json_array(writer);
+        put_time(writer, arms->objected_first_us);
+        if (arms->objected_last_us != arms->objected_first_us)
+            put_time(writer, arms->objected_last_us);
+        json_array_end(writer);
+    }
+    json_key(writer, "times");
+    json_array(writer);
+    for (size_t i = 0; i < fact->times.count && fact->times.at[i] <= erased_us; i++)
+        put_time(writer, fact->times.at[i]);
+    json_array_end(writer);
+    if (arms->withdrawn_us != TIME_NONE) {
+        json_key(writer, "withdrawn");
+        put_time(writer, arms->withdrawn_us);
+    }
+    json_object_end(writer);
+}
+
+static const char *const told_keys[] = {"hash", "kind", "objected", "times", "withdrawn"};
+
+static void put_again(struct json_writer *writer, const struct json *value) {
+    if (value->type != JSON_ARRAY) {
+        json_text(writer, value->text);
+        return;
+    }
+    json_array(writer);
+    for (const struct json *item = value->first; item; item = item->next)
+        json_text(writer, item->text);
+    json_array_end(writer);
+}
+
+/* Hashes that the vault was told of before and the register knows no more. */
+static enum outcome put_told(struct json_writer *writer, struct arena *arena,
+                             const struct person_facts *facts, int64_t erased_us, struct text told,
+                             struct err *err) {
+    struct json *root = NULL;
+    enum json_fault fault = text_present(told) ? json_parse(told, 0, arena, &root) : JSON_FINE;
+    if (fault == JSON_NO_MEMORY)
+        return full(err);
+    const struct json *known = json_member(root, "suppression");
+    for (const struct json *one = known ? known->first : NULL; one; one = one->next) {
+        struct text hash = json_member_text(one, "hash");
+        bool again = false;
+        for (size_t i = 0; i < facts->addresses.count; i++)
+            again |= text_equal(facts->addresses.at[i].hash, hash) && facts->addresses.at[i].times.count &&
+                     facts->addresses.at[i].times.at[0] <= erased_us;
+        if (again)
+            continue;
+        json_object(writer);
+        for (size_t i = 0; i < sizeof told_keys / sizeof *told_keys; i++) {
+            const struct json *member = json_member(one, told_keys[i]);
+            if (!member)
+                continue;
+            json_key(writer, told_keys[i]);
+            put_again(writer, member);
+        }
+        json_object_end(writer);
+    }
+    return OK;
 }
 
 /* The hashes that he had up to his last cut. */
 static enum outcome put_suppression(struct json_writer *writer, struct arena *arena, struct text person,
                                     const struct person_facts *facts, int64_t erased_us,
                                     const struct erase_address *addresses, size_t address_count,
-                                    struct err *err) {
+                                    struct text told, struct err *err) {
     enum outcome outcome = OK;
     json_key(writer, "suppression");
     json_array(writer);
     for (size_t i = 0; outcome == OK && i < facts->addresses.count; i++) {
         const struct address_fact *fact = &facts->addresses.at[i];
+        struct address_entry arms = {
+            .objected_first_us = TIME_NONE, .objected_last_us = TIME_NONE, .withdrawn_us = TIME_NONE};
         if (!fact->times.count || fact->times.at[0] > erased_us)
             continue;
-        json_object(writer);
-        json_key(writer, "hash");
-        json_text(writer, fact->hash);
-        json_key(writer, "kind");
-        json_string(writer, fact->field == EMAIL ? "email" : "phone");
-        json_key(writer, "times");
-        json_array(writer);
-        for (size_t k = 0; k < fact->times.count && fact->times.at[k] <= erased_us; k++)
-            put_time(writer, fact->times.at[k]);
-        json_array_end(writer);
         const struct erase_address *row =
             address_count ? bsearch(&fact->hash, addresses, address_count, sizeof *addresses, by_hash) : NULL;
         if (row)
-            outcome = put_arms(writer, arena, person, row, err);
-        json_object_end(writer);
+            outcome = arms_of(arena, person, row, &arms, err);
+        if (outcome == OK)
+            put_fact(writer, fact, erased_us, &arms);
     }
+    if (outcome == OK)
+        outcome = put_told(writer, arena, facts, erased_us, told, err);
     json_array_end(writer);
     return outcome;
 }
@@ -131,8 +183,6 @@ enum outcome erase_body(struct json_writer *writer, struct arena *arena, const s
     row->erased_us = TIME_NONE;
     json_writer_reset(writer);
     json_object(writer);
-    json_key(writer, "subject");
-    json_text(writer, row->subject);
     json_key(writer, "erasures");
     json_array(writer);
     for (size_t i = 0; i < count; i++) {
@@ -142,8 +192,10 @@ enum outcome erase_body(struct json_writer *writer, struct arena *arena, const s
         row->erased_us = cuts[i].cut_us > row->erased_us ? cuts[i].cut_us : row->erased_us;
     }
     json_array_end(writer);
+    json_key(writer, "subject");
+    json_text(writer, row->subject);
     outcome = put_suppression(writer, arena, row->person, &person.facts, row->erased_us, addresses,
-                              address_count, err);
+                              address_count, row->told, err);
     json_object_end(writer);
     if (outcome != OK)
         return outcome;

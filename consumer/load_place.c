@@ -161,6 +161,7 @@ static enum outcome place_orphan(struct load *load, const struct row_orphan *row
         cuts[at] = cuts[at - 1];
     cuts[at] = row->cut;
     facts->cuts_changed = true;
+    guard->ended |= row->cut.valid; /* his first generation */
     return OK;
 }
 

@@ -94,7 +94,7 @@ struct db_params *rows_persons(struct arena *arena, const struct write *write) {
         put_text(&row, person->person);
         put_int(&row, person->generation);
         put_int(&row, person->revision + 1);
-        bool ended = write->persons.at[i].ended;
+        bool ended = person->ended;
         if (ended)
             put_null(&row);
         else

@@ -148,7 +148,6 @@ struct advance {
 struct write_person {
     const struct person *at;
     struct text merge;
-    bool ended; /* by a cut: of its columns only key and notice stay */
 };
 struct write_order {
     const struct order *at;

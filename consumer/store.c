@@ -128,29 +128,19 @@ static enum outcome take_touched(struct work *work, struct arena *arena, struct 
     TAKE_TOUCHED(consents, state_consents, by_consent);
     TAKE_TOUCHED(requests, state_requests, by_request);
     TAKE_TOUCHED(addresses, state_addresses, by_address);
-    for (size_t i = 0; i < write->persons.count; i++) {
-        struct write_person *person = &write->persons.at[i];
-        person->ended = state_cut_of(work->state, person->at->person, person->at->generation) != NULL;
-    }
     return OK;
 }
 
 /* ---- tombstones: one a cut, as the person's guard has them now ---- */
 
-/* Of a consignee who is no customer the register holds delivery only. */
-static struct text cut_categories(const struct policy *policy, struct text person, enum cut_cause cause,
+static struct text cut_categories(const struct policy *policy, struct text person, const struct cut *cut,
                                   struct arena *arena) {
-    bool consignee = person.size > 10 && memcmp(person.at, "recipient:", 10) == 0;
     char names[256] = "";
     size_t size = 0;
-    for (int c = 0; c < CATEGORIES; c++) {
-        const struct policy_category *category = &policy->categories[c];
-        bool goes = c == CATEGORY_DELIVERY ? cause == CUT_REQUEST && category->on_request != ON_REQUEST_KEEP
-                                           : !consignee && category->on_request == ON_REQUEST_ERASE;
-        if (category->present && goes)
+    for (enum category c = 0; c < CATEGORIES; c++)
+        if (cut_erases(policy, person, cut, c))
             size += (size_t)snprintf(names + size, sizeof names - size, "%s%s", size ? "," : "",
                                      category_names[c]);
-    }
     return arena_text(arena, (struct text){names, size});
 }
 
@@ -171,7 +161,7 @@ static enum outcome take_tombstones(struct work *work, struct arena *arena, stru
         struct text name = arena_text(arena, text_of(subject));
         for (size_t c = 0; c < guard->facts.cuts.count; c++) {
             const struct cut *cut = &guard->facts.cuts.at[c];
-            struct text categories = cut_categories(work->decision.policy, guard->person, cut->cause, arena);
+            struct text categories = cut_categories(work->decision.policy, guard->person, cut, arena);
             if (!text_present(name) || !text_present(categories))
                 return full(work, err);
             write->tombstones.at[write->tombstones.count++] = (struct write_tombstone){

@@ -72,6 +72,14 @@ static enum outcome link_put(void *context, struct arena *arena, const struct ri
                       vault_postgres.put(link->db, arena, rows, count, done, lookups, lookup_count, err));
 }
 
+static enum outcome link_tombstones(void *context, struct arena *arena, struct tombstone_row *rows,
+                                    size_t count, struct err *err) {
+    struct vault_link *link = context;
+    enum outcome outcome = link_open(link, err);
+    return outcome == OK ? link_noted(link, vault_postgres.tombstones(link->db, arena, rows, count, err))
+                         : outcome;
+}
+
 static enum outcome link_destroy(void *context, struct arena *arena, const struct ring_row *rows,
                                  size_t count, const struct tombstone_row *tombstones, size_t tombstone_count,
                                  int64_t *counter, bool *missed, struct err *err) {
@@ -83,7 +91,8 @@ static enum outcome link_destroy(void *context, struct arena *arena, const struc
                                                    counter, missed, err));
 }
 
-static const struct vault_ops vault_linked = {.fetch = link_fetch, .put = link_put, .destroy = link_destroy};
+static const struct vault_ops vault_linked = {
+    .fetch = link_fetch, .put = link_put, .tombstones = link_tombstones, .destroy = link_destroy};
 
 /* ---- one worker ---- */
 
@@ -130,6 +139,7 @@ static enum outcome parts_init(struct parts *parts, const struct worker *worker,
                                   .ref_key = &shared->ref_key,
                                   .digest_key = shared->digest_key,
                                   .owner = text_of(parts->owner),
+                                  .orphan_tombstones = shared->orphan_tombstones,
                                   .batch_records = (size_t)config->consumer.batch_records,
                                   .batch_bytes = (size_t)config->consumer.batch_bytes,
                                   .arena_bytes = (size_t)config->consumer.arena_bytes,

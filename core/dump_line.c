@@ -115,54 +115,6 @@ enum outcome dump_person(struct dump *dump, const struct person *person) {
     return shown == OK ? line_end(dump) : shown;
 }
 
-static int64_t last_cut(const struct person *guard) {
-    for (size_t i = guard->facts.cuts.count; i > 0; i--) {
-        if (guard->facts.cuts.at[i - 1].valid)
-            return guard->facts.cuts.at[i - 1].cut_us;
-    }
-    return GENERATION_FIRST;
-}
-
-bool dump_person_lives(const struct person *guard, int64_t generation) {
-    const struct person_facts *facts = &guard->facts;
-    int64_t cut = last_cut(guard);
-    size_t registered = facts->registered.count;
-    if (generation != cut)
-        return false;
-    return cut == GENERATION_FIRST || facts->named_us > cut ||
-           (registered && facts->registered.at[registered - 1].version.time_us > cut);
-}
-
-int64_t dump_cut_generation(const struct person *guard, size_t cut) {
-    while (cut > 0 && !guard->facts.cuts.at[cut - 1].valid)
-        cut--;
-    return cut ? guard->facts.cuts.at[cut - 1].cut_us : GENERATION_FIRST;
-}
-
-/* The notice of the highest registered between the two instants. */
-static struct text notice_between(const struct person *guard, int64_t after_us, int64_t upto_us) {
-    for (size_t i = guard->facts.registered.count; i > 0; i--) {
-        const struct registered_fact *fact = &guard->facts.registered.at[i - 1];
-        if (fact->version.time_us > after_us && fact->version.time_us <= upto_us)
-            return fact->notice.id;
-    }
-    return TEXT_ABSENT;
-}
-
-enum outcome dump_person_ended(struct dump *dump, const struct person *guard, size_t cut) {
-    static const char *const gone[] = {"language", "closed", "last_activity", "field_times", "profile"};
-    int64_t generation = dump_cut_generation(guard, cut);
-    line_begin(dump, "person");
-    member_text(dump, "person", guard->person);
-    member_generation(dump, generation);
-    member_text(dump, "opened", TEXT_ABSENT);
-    member_text(dump, "kind", TEXT_ABSENT);
-    member_text(dump, "notice", notice_between(guard, generation, guard->facts.cuts.at[cut].cut_us));
-    for (size_t i = 0; i < sizeof(gone) / sizeof(*gone); i++)
-        member_text(dump, gone[i], TEXT_ABSENT);
-    return line_end(dump);
-}
-
 static void member_payments(struct dump *dump, const struct order *order) {
     json_key(dump->writer, "payments");
     json_array(dump->writer);

@@ -11,29 +11,18 @@
  * Valid until the next call. */
 typedef enum outcome dump_show(void *context, const struct cell *cell, struct text *json);
 
-/* The guard of a person (the row of GENERATION_FIRST); NULL when nothing is known of him. */
-typedef const struct person *dump_guard(void *context, struct text person);
-
 struct dump {
     struct json_writer *writer;
     dump_show *show;
     void *context;
-    dump_guard *guard; /* whether an open shipment waits hangs on its consignee's cuts; NULL: none has any */
 };
-
-/* Who has a line. A generation that a valid cut ended has one of its own (dump_person_ended); the newest has
- * one when something names the person since. */
-bool dump_person_lives(const struct person *guard, int64_t generation);
-/* The generation that the guard's cut of that index ends. */
-int64_t dump_cut_generation(const struct person *guard, size_t cut);
 
 /* Each starts the writer anew and leaves the line in it, without the line feed: json_writer_text. OK, RETRY
  * when memory ran out, or what `show` returned. */
+/* A row that is not `absent`. */
 enum outcome dump_person(struct dump *dump, const struct person *person) MUST_CHECK;
 enum outcome dump_order(struct dump *dump, const struct order *order) MUST_CHECK;
 enum outcome dump_shipment(struct dump *dump, const struct shipment *shipment) MUST_CHECK;
-/* Of the generation that this valid cut ended: person, generation and notice are all that stays. */
-enum outcome dump_person_ended(struct dump *dump, const struct person *guard, size_t cut) MUST_CHECK;
 enum outcome dump_consent(struct dump *dump, const struct consent *consent) MUST_CHECK;
 /* One of the row's permissions. */
 enum outcome dump_permission(struct dump *dump, const struct person *person,

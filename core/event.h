@@ -56,6 +56,7 @@ enum event_type {
     EVENT_INPUT_TYPES, /* how many come from topics */
     CALENDAR_PARKED_EXPIRED = EVENT_INPUT_TYPES, /* the calendar's act: a parked ref was never learnt */
     CALENDAR_PARKED_LEARNT,                      /* ... it was, but this event was left over */
+    CALENDAR_RESTORED, /* a cut that a restored register had lost (restore reconcile); its time is the cut */
     EVENT_TYPES
 };
 
@@ -213,6 +214,10 @@ struct event {
             struct text ref;            /* what was parked, by topic/partition/offset above */
             const struct event *waited; /* of CALENDAR_PARKED_LEARNT: the event, whole */
         } parked;                       /* the calendar */
+        struct {
+            struct text person; /* "c1" or "recipient:r1" */
+            bool by_request;    /* else by customer.closed */
+        } restored;
     } as;
 };
 

@@ -486,6 +486,11 @@ enum outcome keyring_provide(struct keyring *keyring, struct arena *arena, const
 
 /* ---- destroying ---- */
 
+enum outcome keyring_tombstones(struct keyring *keyring, struct arena *arena, struct tombstone_row *rows,
+                                size_t count, struct err *err) {
+    return keyring->ops->tombstones(keyring->vault, arena, rows, count, err);
+}
+
 enum outcome keyring_destroy(struct keyring *keyring, struct arena *arena, const struct key_doom *dooms,
                              size_t doom_count, const struct tombstone_row *tombstones,
                              size_t tombstone_count, int64_t *counter, struct err *err) {

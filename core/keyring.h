@@ -42,6 +42,7 @@ struct tombstone_row {
     struct text person;  /* whose lookups go; the vault does not keep it with the tombstone */
     struct text subject; /* ref_subject */
     struct text body;    /* JSON: the merged tombstone and the suppression hashes */
+    struct text told;    /* read by `tombstones`: the body that the vault has; absent: none */
     int64_t read_us;     /* when the register was read for it: an older body never replaces a newer one */
     int64_t erased_us;   /* lookups go that no later event named; TIME_NONE: none */
 };
@@ -57,6 +58,9 @@ struct vault_ops {
      * done[i] tells which took effect. All commit together. */
     enum outcome (*put)(void *vault, struct arena *arena, const struct ring_row *rows, size_t count,
                         bool *done, const struct lookup_row *lookups, size_t lookup_count, struct err *err);
+    /* Fills told of each, by subject. */
+    enum outcome (*tombstones)(void *vault, struct arena *arena, struct tombstone_row *rows, size_t count,
+                               struct err *err);
     /* Replaces these rings, or deletes those whose blob is absent; deletes lookups, writes tombstones, raises
      * the vault's counter to *counter: all together, or nothing and *missed when a ring is another by now
      * than the row's version and key_id say. Rows as for put, tombstones each subject once. */
@@ -109,6 +113,9 @@ struct key_doom {
 enum outcome keyring_floors(struct keyring *keyring, struct arena *arena, struct key_doom *dooms,
                             size_t count, int64_t now_s, struct err *err) MUST_CHECK;
 
+/* What the vault has been told of these subjects before. */
+enum outcome keyring_tombstones(struct keyring *keyring, struct arena *arena, struct tombstone_row *rows,
+                                size_t count, struct err *err) MUST_CHECK;
 /* After the register's transaction has committed these floors: one transaction of the vault takes the keys
  * below them out of the rings (done again when another worker changed one meanwhile), with the tombstones,
  * and raises the counter. Dooms come sorted by (person, generation, category), each once. Doing it twice does
@@ -138,10 +145,10 @@ void keyring_forget(struct keyring *keyring);
 /* How many rings were created since keyring_new (metric). */
 uint64_t keyring_created(const struct keyring *keyring);
 
-/* For the relay and for readers that keep no cache: opens transit keys of a fetched row. False: no such key.
- */
-bool transit_open(const uint8_t kek[32], const char *vault_id, const struct ring_row *row,
-                  enum category category, struct seal_key *key);
+/* For the relay, which keeps no cache: the transit key of a fetched row that a sealed body names by its
+ * serial. POISON: the ring has it no more; FATAL: the ring does not open. */
+enum outcome transit_open(const uint8_t kek[32], const char *vault_id, const struct ring_row *row,
+                          enum category category, uint16_t serial, struct seal_key *key) MUST_CHECK;
 
 /* The key of lookups, made of the digest key. */
 void lookup_key_derive(const uint8_t digest_key[32], uint8_t key[32]);

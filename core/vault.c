@@ -216,6 +216,27 @@ static enum outcome vault_put(void *to, struct arena *arena, const struct ring_r
 
 /* ---- destroying ---- */
 
+static enum outcome vault_tombstones(void *vault, struct arena *arena, struct tombstone_row *rows,
+                                     size_t count, struct err *err) {
+    struct db_result *result = NULL;
+    struct db_params *params = db_params_new(arena, query_vault_read_tombstones.params);
+    struct db_column *subject = db_column(params, DB_TEXT, count);
+    for (size_t i = 0; i < count; i++) {
+        rows[i].told = TEXT_ABSENT;
+        db_put_text(subject, rows[i].subject);
+    }
+    enum outcome outcome = count ? db_run(vault, &query_vault_read_tombstones, params, &result, err) : OK;
+    for (size_t i = 0; outcome == OK && count && i < db_rows(result); i++) {
+        struct tombstone_row *row = &rows[db_int(result, i, 0) - 1];
+        row->told = arena_text(arena, db_text(result, i, 1));
+        if (!text_present(row->told)) {
+            outcome = no_memory(err);
+        }
+    }
+    db_result_release(result);
+    return outcome;
+}
+
 static enum outcome deletes_send(struct db *vault, struct arena *arena, const struct ring_row *rows,
                                  size_t count, size_t sent, struct err *err) {
     struct db_params *params = db_params_new(arena, query_vault_delete_rings.params);
@@ -330,7 +351,8 @@ static enum outcome vault_destroy(void *to, struct arena *arena, const struct ri
     return outcome;
 }
 
-const struct vault_ops vault_postgres = {.fetch = vault_fetch, .put = vault_put, .destroy = vault_destroy};
+const struct vault_ops vault_postgres = {
+    .fetch = vault_fetch, .put = vault_put, .tombstones = vault_tombstones, .destroy = vault_destroy};
 
 /* ---- does it belong to this register and this key ---- */
 
@@ -402,12 +424,14 @@ static enum outcome check_open(const uint8_t kek[32], const struct settings *set
     return OK;
 }
 
-enum outcome vault_check(struct db *vault, struct db *reg, const uint8_t kek[32], char vault_id[33],
-                         struct err *err) {
+enum outcome vault_belongs(struct db *vault, struct db *reg, const uint8_t kek[32], char vault_id[33],
+                           int64_t *behind, struct err *err) {
     struct settings ours, registers;
-    enum outcome outcome = settings_read(vault, &ours, err);
+    *behind = 0;
+    /* The vault's counter rises first: read last, it is never behind because somebody else starts now. */
+    enum outcome outcome = settings_read(reg, &registers, err);
     if (outcome == OK) {
-        outcome = settings_read(reg, &registers, err);
+        outcome = settings_read(vault, &ours, err);
     }
     if (outcome != OK) {
         return outcome;
@@ -422,31 +446,59 @@ enum outcome vault_check(struct db *vault, struct db *reg, const uint8_t kek[32]
                        registers.introduced ? registers.id : "(none)", ours.introduced ? ours.id : "(none)");
     }
     outcome = check_open(kek, &ours, err);
-    if (outcome == OK && registers.counter > ours.counter) {
-        outcome = err_set(
-            err, FATAL, 0,
-            "an older vault was restored (its counter is %lld, the register knows %lld): run kundregister "
-            "restore reconcile",
-            (long long)ours.counter, (long long)registers.counter);
-    }
     if (outcome == OK) {
         memcpy(vault_id, ours.id, ID_SIZE);
+        *behind = registers.counter > ours.counter ? registers.counter - ours.counter : 0;
     }
     return outcome;
 }
 
-enum outcome vault_count(struct db *vault, struct db *reg, struct err *err) {
-    struct arena arena;
+enum outcome vault_check(struct db *vault, struct db *reg, const uint8_t kek[32], char vault_id[33],
+                         struct err *err) {
+    int64_t behind;
+    enum outcome outcome = vault_belongs(vault, reg, kek, vault_id, &behind, err);
+    if (outcome == OK && behind) {
+        outcome =
+            err_set(err, FATAL, 0,
+                    "an older vault was restored (its counter is %lld behind what the register knows): run "
+                    "kundregister restore reconcile",
+                    (long long)behind);
+    }
+    return outcome;
+}
+
+/* Raises the vault's counter by the query, then the register's to it. */
+static enum outcome count_by(struct db *vault, struct db *reg, const struct query *raise,
+                             struct db_params *raise_params, struct arena *arena, struct err *err) {
     struct db_result *result = NULL;
-    arena_init(&arena, CHECK_ARENA_BYTES);
-    struct db_params *params = db_params_new(&arena, query_vault_counter_follow.params);
-    enum outcome outcome =
-        params ? db_run(vault, &query_vault_counter_raise, NULL, &result, err) : no_memory(err);
+    struct db_params *params = db_params_new(arena, query_vault_counter_follow.params);
+    enum outcome outcome = params ? db_run(vault, raise, raise_params, &result, err) : no_memory(err);
     if (outcome == OK && db_rows(result) == 1) {
         db_param_int8(params, db_int(result, 0, 0));
         outcome = db_run(reg, &query_vault_counter_follow, params, NULL, err);
     }
     db_result_release(result);
+    return outcome;
+}
+
+enum outcome vault_count(struct db *vault, struct db *reg, struct err *err) {
+    struct arena arena;
+    arena_init(&arena, CHECK_ARENA_BYTES);
+    enum outcome outcome = count_by(vault, reg, &query_vault_counter_raise, NULL, &arena, err);
+    arena_release(&arena);
+    return outcome;
+}
+
+enum outcome vault_overtake(struct db *vault, struct db *reg, struct err *err) {
+    struct arena arena;
+    struct settings registers;
+    arena_init(&arena, CHECK_ARENA_BYTES);
+    struct db_params *params = db_params_new(&arena, query_vault_counter_overtake.params);
+    enum outcome outcome = params ? settings_read(reg, &registers, err) : no_memory(err);
+    if (outcome == OK) {
+        db_param_int8(params, registers.counter);
+        outcome = count_by(vault, reg, &query_vault_counter_overtake, params, &arena, err);
+    }
     arena_release(&arena);
     return outcome;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define DAY_US INT64_C(86400000000)
+#define DAY_MS INT64_C(86400000)
 
 struct remnants {
     struct certificate *certificate;
@@ -27,7 +28,7 @@ static int64_t after_ms(int64_t from_us, int64_t term_ms) {
 /* By the calendar, from that instant on. */
 static int64_t term_ms(int64_t from_us, const struct term *term) {
     int32_t day = (int32_t)(from_us / DAY_US);
-    return (int64_t)(date_add(day, term) - day) * 86400000 + (int64_t)term->hours * 3600000;
+    return (int64_t)(date_add(day, term) - day) * DAY_MS + (int64_t)term->hours * 3600000;
 }
 
 static void put_topic(const struct remnants *remnants, const char *name, const struct term *limit) {
@@ -44,7 +45,11 @@ static void put_topic(const struct remnants *remnants, const char *name, const s
     if (told && retention_ms == -1)
         output_string(output, "because", "it keeps records for ever: see kundregister doctor");
     else if (told)
-        output_format(output, "because", "retention.ms is %lld", (long long)retention_ms);
+        output_format(output, "because", "retention.ms is %lld (%lld days)%s", (long long)retention_ms,
+                      (long long)(retention_ms / DAY_MS),
+                      limit_ms >= 0 && retention_ms > limit_ms
+                          ? ", more than the policy allows: see kundregister doctor"
+                          : "");
     else
         output_string(output, "because", "Kafka does not tell; the policy's longest");
 }

@@ -90,6 +90,7 @@ int command_position_list(struct session *session, const struct arguments *argum
 int command_position_accept(struct session *session, const struct arguments *arguments);
 int command_position_reset(struct session *session, const struct arguments *arguments);
 int command_consumer_run(struct session *session, const struct arguments *arguments);
+int command_restore_reconcile(struct session *session, const struct arguments *arguments);
 int command_producer_run(struct session *session, const struct arguments *arguments);
 int command_producer_reconcile(struct session *session, const struct arguments *arguments);
 

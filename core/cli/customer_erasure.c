@@ -70,6 +70,26 @@ static void put_kept(struct certificate *certificate, struct text name, int64_t 
 
 /* ---- what was erased ---- */
 
+/* While a cut is not complete, delivery waits (SEMANTICS.md); all else is erased at once. */
+static void put_categories(struct output *output, struct text categories, bool complete) {
+    const char *waits = category_names[CATEGORY_DELIVERY];
+    char erased[256];
+    size_t used = 0;
+    erased[0] = '\0';
+    for (struct text rest = categories; rest.size;) {
+        const char *comma = memchr(rest.at, ',', rest.size);
+        struct text name = {rest.at, comma ? (size_t)(comma - rest.at) : rest.size};
+        size_t taken = name.size + (comma ? 1 : 0);
+        if ((complete || !text_is(name, waits)) && used < sizeof(erased)) {
+            snprintf(erased + used, sizeof(erased) - used, "%s%.*s", used ? "," : "", TEXT_ARGS(name));
+            used = strlen(erased);
+        }
+        rest = (struct text){rest.at + taken, rest.size - taken};
+    }
+    output_list(output, "erased", text_of(erased));
+    output_list(output, "waits", complete ? TEXT("") : text_of(waits));
+}
+
 static int put_cuts(struct certificate *certificate, size_t *count) {
     struct output *output = certificate->session->output;
     struct db_result *result = NULL;
@@ -86,7 +106,7 @@ static int put_cuts(struct certificate *certificate, size_t *count) {
         output_row(output);
         output_time(output, "cut", cut_us);
         output_text(output, "cause", db_text(result, row, 2));
-        output_list(output, "categories", db_text(result, row, 3));
+        put_categories(output, db_text(result, row, 3), complete);
         output_bool(output, "complete", complete);
         output_time(output, "completed", db_time(result, row, 5));
         output_time(output, "keys_destroyed", destroyed_us);
@@ -271,6 +291,10 @@ static int put_notices(struct certificate *certificate) {
 
 static void put_verdict(struct certificate *certificate) {
     struct output *output = certificate->session->output;
+    output_string(output, "state",
+                  !certificate->complete                   ? "waiting"
+                  : certificate->destroyed_us == TIME_NONE ? "destroying keys"
+                                                           : "erased");
     if (!certificate->complete)
         output_note(output,
                     "The erasure is not complete: what waits is erased unasked when its event comes.");
@@ -278,8 +302,9 @@ static void put_verdict(struct certificate *certificate) {
         output_note(output,
                     "The erasure is decided; the vault has not let go of all keys yet (within 60 s).");
     else
-        output_note(output, "The erasure is complete: nobody can open what was erased from the register, its "
-                            "log or its backups.");
+        output_note(output,
+                    "The erasure is complete: nobody can open what was erased from any copy of the register, "
+                    "but for the remnants below.");
 }
 
 static int name_subject(struct certificate *certificate) {

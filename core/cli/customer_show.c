@@ -96,18 +96,14 @@ static int ask(struct showing *showing, const struct query *query, struct db_res
 }
 
 /* What may be done in marketing, as last told to the shop. */
-static int show_permissions(struct showing *showing, const struct db_result *persons) {
-    struct session *session = showing->session;
-    struct output *output = session->output;
+static void show_permissions(struct showing *showing, const struct person *persons, size_t count) {
+    struct output *output = showing->session->output;
     output_table(output, "permissions", "Marketing permissions", NULL);
-    for (size_t row = 0; row < db_rows(persons); row++) {
-        struct person person = {0};
-        if (unpack_person(db_text(persons, row, 10), &session->arena, &person, &session->err) != OK)
-            return session_failed(session, &session->err);
-        for (size_t i = 0; i < person.permissions.count; i++) {
-            const struct permission *permission = &person.permissions.at[i];
+    for (size_t row = 0; row < count; row++) {
+        for (size_t i = 0; i < persons[row].permissions.count; i++) {
+            const struct permission *permission = &persons[row].permissions.at[i];
             output_row(output);
-            output_int(output, "generation", db_int(persons, row, 0));
+            output_int(output, "generation", persons[row].generation);
             output_text(output, "purpose", permission->purpose);
             output_text(output, "channel", permission->channel);
             output_bool(output, "allowed", permission->reason == PERMISSION_ALLOWED);
@@ -117,20 +113,41 @@ static int show_permissions(struct showing *showing, const struct db_result *per
         }
     }
     output_table_end(output);
+}
+
+/* Generations that are none any more, or that nothing names, are left out. */
+static int unpack_persons(struct showing *showing, const struct db_result *result, struct person **persons) {
+    struct session *session = showing->session;
+    *persons = ARENA_ARRAY(&session->arena, struct person, db_rows(result) + 1);
+    if (!*persons)
+        return session_refuse(session, EXIT_REFUSED, "out of memory");
+    for (size_t row = 0; row < db_rows(result); row++) {
+        struct person *person = &(*persons)[row];
+        if (unpack_person(db_text(result, row, 10), &session->arena, person, &session->err) != OK)
+            return session_failed(session, &session->err);
+        person->generation = db_int(result, row, 0);
+    }
     return EXIT_FINE;
 }
 
 static int show_persons(struct showing *showing, size_t *found) {
     struct db_result *result = NULL;
     struct output *output = showing->session->output;
+    struct person *persons = NULL;
     bool kept = true;
     int code = ask(showing, &query_cli_show_person, &result);
-    if (code != EXIT_FINE)
+    if (code == EXIT_FINE)
+        code = unpack_persons(showing, result, &persons);
+    if (code != EXIT_FINE) {
+        db_result_release(result);
         return code;
+    }
     *found = db_rows(result);
     output_table(output, "persons", "The person", NULL);
     for (size_t row = 0; row < db_rows(result); row++) {
         int64_t generation = db_int(result, row, 0);
+        if (persons[row].absent)
+            continue;
         output_row(output);
         output_int(output, "generation", generation);
         if (db_is_null(result, row, 1))
@@ -147,10 +164,9 @@ static int show_persons(struct showing *showing, size_t *found) {
                             (int)db_int(result, row, 9));
     }
     output_table_end(output);
-    code = kept ? show_permissions(showing, result)
-                : session_refuse(showing->session, EXIT_REFUSED, "out of memory");
+    show_permissions(showing, persons, db_rows(result));
     db_result_release(result);
-    return code;
+    return kept ? EXIT_FINE : session_refuse(showing->session, EXIT_REFUSED, "out of memory");
 }
 
 static int show_orders(struct showing *showing) {

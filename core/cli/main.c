@@ -230,6 +230,17 @@ const struct command commands[] = {
      .help = "Becomes `kundregister-producer reconcile`: reads the output topics, marks what is there as "
              "published and\n"
              "sets the relay's position. The way out when the relay refuses to start."},
+    {.name = "restore reconcile",
+     .operands = "--reason TEXT [OPTIONS]",
+     .run = command_restore_reconcile,
+     .program = true,
+     .summary = "erase again what a restored backup brought back",
+     .help =
+         "Becomes `kundregister-consumer reconcile`, the way out when a consumer refuses to start because "
+         "register or\n"
+         "vault are older than what is remembered of erasures. Topic, vault and register are brought "
+         "together, and\n"
+         "every erasure that one of them had lost is done again. Consumers must be stopped. Audited."},
     {.name = "config check",
      .operands = "",
      .run = command_config_check,

@@ -69,15 +69,19 @@ static int check_case(struct tying *tying, const struct request *request) {
 
 /* ---- the journal ---- */
 
-/* The same tie twice has the same id, and is one. */
-static int name_output(struct tying *tying) {
-    struct ref_key ref_key;
+/* The same tie twice has the same id, and is one; under the ring of another vault it is another, for what was
+ * sealed in a vault that is lost must be given once more. */
+static int name_output(struct tying *tying, const struct seal_key *key) {
+    struct ref_key ref_key = {0};
     struct session *session = tying->session;
+    uint8_t cause[3 + KEY_ID_BYTES] = "tie";
     int code = session_key(session, session->config.keys.ref_file, "keys.ref.file", ref_key.bytes);
     if (code != EXIT_FINE)
         return code;
-    struct output_id id = output_id_derive(&ref_key, TEXT_ABSENT, "register.command", tying->tie.person, -1,
-                                           tying->tie.request_id, TEXT("tie"), 0);
+    memcpy(cause + 3, key->ring, KEY_ID_BYTES);
+    struct output_id id =
+        output_id_derive(&ref_key, TEXT_ABSENT, "register.command", tying->tie.person, -1,
+                         tying->tie.request_id, (struct text){(const char *)cause, sizeof cause}, 0);
     output_id_write(&id, tying->output_id);
     secret_wipe(&ref_key, sizeof ref_key);
     return EXIT_FINE;
@@ -126,6 +130,8 @@ static int seal_and_journal(struct tying *tying) {
         code = cells_open(&cells, session, tying->reg, ROLE_CLERK);
     if (code == EXIT_FINE)
         code = find_key(tying, &cells, &key);
+    if (code == EXIT_FINE)
+        code = name_output(tying, &key);
     if (code == EXIT_FINE) {
         body = command_seal(sealer, &key, &tying->tie, text_of(tying->output_id), writer, &session->arena);
         if (!text_present(body))
@@ -183,8 +189,6 @@ int command_request_tie(struct session *session, const struct arguments *argumen
         code = check_case(&tying, &request);
     if (code == EXIT_FINE)
         code = check_person(&tying);
-    if (code == EXIT_FINE)
-        code = name_output(&tying);
     if (code != EXIT_FINE)
         return code;
     snprintf(detail, sizeof detail, "request %.80s", tying.request_id);

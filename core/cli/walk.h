@@ -23,10 +23,9 @@ struct walk {
     /* kept */
     struct arena arena;
     struct json_writer *writer;
-    struct policy *policy;      /* the active one; NULL: there is none */
-    const struct person *guard; /* of the row in hand; NULL: it needs none */
-    bool unprinted;             /* a line was not taken */
-    uint64_t rows, expected;    /* expected: PostgreSQL's estimate */
+    struct policy *policy;   /* the active one; NULL: there is none */
+    bool unprinted;          /* a line was not taken */
+    uint64_t rows, expected; /* expected: PostgreSQL's estimate */
 };
 
 /* The given members are set. An exit code, said on stderr. */

@@ -21,17 +21,6 @@ static void take_cell(const struct db_result *result, size_t row, int column, st
     met->cell[met->cells++] = cell;
 }
 
-static enum outcome take_guard(struct walk *walk, struct text id, struct text packed, struct walk_met *met,
-                               struct err *err) {
-    struct person *guard = ARENA_NEW(&walk->arena, struct person);
-    if (!guard)
-        return err_set(err, RETRY, 0, "out of memory");
-    guard->person = id;
-    guard->generation = GENERATION_FIRST;
-    met->guard = guard;
-    return unpack_person(packed, &walk->arena, guard, err);
-}
-
 static enum outcome take_person(struct walk *walk, const struct db_result *result, size_t row,
                                 struct walk_met *met, struct sealed *sealed, struct err *err) {
     struct person *person = &met->as.person;
@@ -40,11 +29,6 @@ static enum outcome take_person(struct walk *walk, const struct db_result *resul
         return outcome;
     person->person = db_text(result, row, 0);
     person->generation = db_int(result, row, 1);
-    met->guard = person;
-    if (!db_is_null(result, row, 5))
-        outcome = take_guard(walk, person->person, db_text(result, row, 5), met, err);
-    if (outcome != OK)
-        return outcome;
     take_cell(
         result, row, 3, met, &person->profile, sealed,
         (struct sealed){.person = person->person,
@@ -84,10 +68,6 @@ static enum outcome take_shipment(struct walk *walk, const struct db_result *res
         return outcome;
     shipment->customer_id = db_text(result, row, 0);
     shipment->shipment_id = db_text(result, row, 1);
-    if (!db_is_null(result, row, 5))
-        outcome = take_guard(walk, shipment->person, db_text(result, row, 5), met, err);
-    if (outcome != OK)
-        return outcome;
     take_cell(
         result, row, 3, met, &shipment->delivery, sealed,
         (struct sealed){.person = shipment->person,
@@ -139,10 +119,7 @@ static enum outcome take_permissions(struct walk *walk, const struct db_result *
         return outcome;
     person->person = db_text(result, row, 0);
     person->generation = db_int(result, row, 1);
-    met->guard = person;
-    if (!db_is_null(result, row, 3))
-        outcome = take_guard(walk, person->person, db_text(result, row, 3), met, err);
-    return outcome;
+    return OK;
 }
 
 static enum outcome take_address(struct walk *walk, const struct db_result *result, size_t row,
@@ -196,15 +173,8 @@ static enum outcome show_cell(void *context, const struct cell *cell, struct tex
     return OK;
 }
 
-static const struct person *show_guard(void *context, struct text person) {
-    const struct walk *walk = context;
-    (void)person;
-    return walk->guard;
-}
-
-static struct dump dump_of(struct walk *walk, const struct walk_met *met) {
-    walk->guard = met->guard;
-    return (struct dump){.writer = walk->writer, .show = show_cell, .context = walk, .guard = show_guard};
+static struct dump dump_of(struct walk *walk) {
+    return (struct dump){.writer = walk->writer, .show = show_cell, .context = walk};
 }
 
 /* The line that was made is given away. */
@@ -215,43 +185,24 @@ static enum outcome give(struct walk *walk, enum outcome outcome) {
     return walk->unprinted ? RETRY : OK;
 }
 
-/* The guard's row brings the lines of the generations that are over: they come before the newest. */
 static enum outcome write_person(struct walk *walk, const struct walk_met *met) {
-    struct dump dump = dump_of(walk, met);
-    const struct person *person = &met->as.person;
-    enum outcome outcome = OK;
-    if (person->generation == GENERATION_FIRST) {
-        for (size_t i = 0; outcome == OK && i < person->facts.cuts.count; i++) {
-            if (person->facts.cuts.at[i].valid)
-                outcome = give(walk, dump_person_ended(&dump, person, i));
-        }
-    }
-    if (outcome == OK && dump_person_lives(met->guard, person->generation))
-        outcome = give(walk, dump_person(&dump, person));
-    return outcome;
+    struct dump dump = dump_of(walk);
+    return met->as.person.absent ? OK : give(walk, dump_person(&dump, &met->as.person));
 }
 
 static enum outcome write_order(struct walk *walk, const struct walk_met *met) {
-    struct dump dump = dump_of(walk, met);
+    struct dump dump = dump_of(walk);
     return give(walk, dump_order(&dump, &met->as.order));
 }
 
 static enum outcome write_shipment(struct walk *walk, const struct walk_met *met) {
-    struct dump dump = dump_of(walk, met);
+    struct dump dump = dump_of(walk);
     return give(walk, dump_shipment(&dump, &met->as.shipment));
 }
 
 static enum outcome write_consent(struct walk *walk, const struct walk_met *met) {
-    struct dump dump = dump_of(walk, met);
+    struct dump dump = dump_of(walk);
     return give(walk, dump_consent(&dump, &met->as.consent));
-}
-
-/* A generation that a cut began which ends nothing any more is none. */
-static bool is_generation(const struct person *guard, int64_t generation) {
-    bool is = generation == GENERATION_FIRST;
-    for (size_t i = 0; i < guard->facts.cuts.count; i++)
-        is = is || (guard->facts.cuts.at[i].valid && guard->facts.cuts.at[i].cut_us == generation);
-    return is;
 }
 
 static int by_permission(const void *a, const void *b) {
@@ -259,10 +210,10 @@ static int by_permission(const void *a, const void *b) {
 }
 
 static enum outcome write_permissions(struct walk *walk, const struct walk_met *met) {
-    struct dump dump = dump_of(walk, met);
+    struct dump dump = dump_of(walk);
     const struct person *person = &met->as.person;
     enum outcome outcome = OK;
-    if (!is_generation(met->guard, person->generation))
+    if (person->absent)
         return OK;
     if (person->permissions.count)
         qsort(person->permissions.at, person->permissions.count, sizeof(*person->permissions.at),
@@ -273,7 +224,7 @@ static enum outcome write_permissions(struct walk *walk, const struct walk_met *
 }
 
 static enum outcome write_suppressions(struct walk *walk, const struct walk_met *met) {
-    struct dump dump = dump_of(walk, met);
+    struct dump dump = dump_of(walk);
     const struct address *address = &met->as.address;
     enum outcome outcome = OK;
     for (size_t i = 0; outcome == OK && i < address->entries.count; i++) {
@@ -285,12 +236,12 @@ static enum outcome write_suppressions(struct walk *walk, const struct walk_met 
 }
 
 static enum outcome write_request(struct walk *walk, const struct walk_met *met) {
-    struct dump dump = dump_of(walk, met);
+    struct dump dump = dump_of(walk);
     return give(walk, dump_request(&dump, &met->as.request));
 }
 
 static enum outcome write_tombstone(struct walk *walk, const struct walk_met *met) {
-    struct dump dump = dump_of(walk, met);
+    struct dump dump = dump_of(walk);
     return give(walk, dump_tombstone(&dump, &met->as.tombstone));
 }
 

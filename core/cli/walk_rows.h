@@ -20,7 +20,6 @@ struct walk_met {
         struct request request;
         struct dump_tombstone tombstone;
     } as;
-    struct person *guard; /* of the person, or of the consignee; NULL: not asked for */
     struct text
         disclosed; /* of a notice: shipment, service and role of each disclosure, in control characters */
     struct cell *cell[WALK_CELLS_MOST];

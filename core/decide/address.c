@@ -249,8 +249,12 @@ enum outcome address_stated(struct decision *decision, const struct event *event
         row->address[i] = stated[i];
         TRY(person_touch(decision, person, row->generation));
     }
-    if (changed)
+    if (changed) {
+        size_t cuts = guard->facts.cuts.count;
         TRY(person_touch(decision, person, GENERATION_FIRST));
+        if (cuts && event->version.time_us <= guard->facts.cuts.at[cuts - 1].cut_us)
+            guard->facts.cuts_changed = true; /* the vault keeps it with the tombstone */
+    }
     struct arming arming;
     TRY(arming_of(decision, person, &arming));
     for (size_t i = 0; i < 2; i++) {

@@ -25,6 +25,7 @@ static enum outcome person_row(struct decision *decision, struct text id, int64_
     if (((*person)->revision || (*person)->touched) && !(*person)->absent)
         return OK;
     (*person)->absent = false;
+    (*person)->ended = state_cut_of(decision->state, id, generation) != NULL;
     return person_touch(decision, id, generation);
 }
 
@@ -44,7 +45,8 @@ enum outcome person_opens(struct decision *decision, struct person *person, int6
         return RETRY;
     if (latest(&guard->facts.opened_us, time_us))
         guard->touched = true;
-    if (person->opened)
+    /* of an ended generation only a customer's permissions are shown */
+    if (person->opened || (person->ended && person_is_recipient(person->person)))
         return OK;
     person->opened = true;
     return person_touch(decision, person->person, person->generation);
@@ -347,7 +349,7 @@ enum outcome customer_closed(struct decision *decision, const struct event *even
         return OK;
     }
     if (erasure_closes(decision->policy))
-        return erasure_cut(decision, event, event->customer_id, time_us, CUT_CLOSED);
+        return erasure_cut(decision, event, event->customer_id, &time_us, 1, CUT_CLOSED);
     struct person *person = state_person(decision->state, event->customer_id, generation);
     if (!person)
         return RETRY;

@@ -78,6 +78,10 @@ enum outcome decide_dead_letter(struct decision *decision, struct text topic, in
                                 int64_t offset, int64_t timestamp_ms, const struct refusal *refusal,
                                 const uint8_t record_hash[32]) MUST_CHECK;
 
+/* The tombstone of that cut of the person lists the category. */
+bool cut_erases(const struct policy *policy, struct text person, const struct cut *cut,
+                enum category category);
+
 /* What an event must find loaded. load makes in the state whatever it was asked for, found or not, and takes
  * a thing for loaded when the state has it; cells are asked for only once their row is loaded, so `touch`
  * must take further cells of what is there already. load asks in rounds, since a ref must be resolved before

@@ -24,6 +24,7 @@ decide_effect order_placed, order_changed, order_paid, order_cancelled;         
 decide_effect shipment_requested, shipment_cancelled; /* delivery.c; changed = requested */
 decide_effect delivery_status, notice_acknowledged;   /* parking.c */
 decide_effect parked_expired, parked_learnt;          /* parking.c */
+decide_effect erasure_restored;                       /* erasure.c */
 decide_effect token_used;                             /* parking.c: a consent event by token */
 decide_effect consent_stated;                         /* consent.c: granted, withdrawn, objected */
 decide_effect request_received, request_identified, command_tied; /* request.c */
@@ -84,7 +85,7 @@ bool erasure_closes(const struct policy *policy);
  * anew and what is erased goes, with tombstone, notices and `anonymized` (SEMANTICS.md, The act of erasure).
  * The person's whole is loaded. */
 enum outcome erasure_cut(struct decision *decision, const struct event *event, struct text person,
-                         int64_t cut_us, enum cut_cause cause) MUST_CHECK;
+                         const int64_t *cuts_us, size_t count, enum cut_cause cause) MUST_CHECK;
 /* Whether a request's cut of its consignee concerns the shipment as it stands now, and its cell accordingly.
  * To be done before anything is told of a shipment that was made, moved, closed or opened again. */
 enum outcome erasure_shipment(struct decision *decision, struct shipment *shipment) MUST_CHECK;
@@ -114,9 +115,6 @@ enum outcome request_follow(struct decision *decision, const struct event *event
 struct text request_subject(const struct event *event, struct arena *arena);
 /* register.request.status, for the request's last event (anonymized.c). */
 enum outcome anonymized_tell_request(struct decision *decision, const struct request *request) MUST_CHECK;
-/* The tombstone of that cut of the person lists the category (anonymized.c). */
-bool cut_erases(const struct policy *policy, struct text person, const struct cut *cut,
-                enum category category);
 
 /* ---- marketing: consent.c, permission.c, newsletter.c, address.c ---- */
 

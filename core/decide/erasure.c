@@ -83,11 +83,24 @@ enum outcome erasure_doom(struct decision *decision, struct text person, int64_t
 
 /* ---- shipments ---- */
 
+/* Of what a restored register had lost nothing waits: its facts up to the cut are taken in no more. */
+static bool restored_over(const struct decision *decision, const struct shipment *shipment) {
+    const struct person *guard = state_find_guard(decision->state, shipment->person);
+    for (size_t i = 0; guard && i < guard->facts.cuts.count; i++) {
+        const struct cut *cut = &guard->facts.cuts.at[i];
+        if (cut->restored && cut->valid && cut->cause == CUT_REQUEST &&
+            cut->cut_us >= shipment->first_version.time_us)
+            return true;
+    }
+    return false;
+}
+
 static enum shipment_erasure erasure_of(const struct decision *decision, const struct shipment *shipment) {
     if (shipment->version.time_us == VERSION_NONE || delivery_kept(decision->policy) ||
         !state_delivery_cut(decision->state, shipment->person, shipment->first_version.time_us))
         return SHIPMENT_KEPT;
-    if (decision->policy->categories[CATEGORY_DELIVERY].on_request == ON_REQUEST_ERASE)
+    if (decision->policy->categories[CATEGORY_DELIVERY].on_request == ON_REQUEST_ERASE ||
+        restored_over(decision, shipment))
         return SHIPMENT_ERASED;
     return shipment_closed(shipment) ? SHIPMENT_ERASED : SHIPMENT_WAITS;
 }
@@ -258,20 +271,28 @@ enum outcome erasure_follow(struct decision *decision, const struct event *event
     return concerns ? settle(decision, event, guard) : OK;
 }
 
-/* The act: the cut stands; whatever is the person's belongs to its generation; what a request would erase is
- * gone; whoever was told is told; then it is said what was done. */
+/* The act: the cuts stand; whatever is the person's belongs to its generation; what a request would erase is
+ * gone; whoever was told is told; then it is said what was done. All that one event cuts is one act. */
 enum outcome erasure_cut(struct decision *decision, const struct event *event, struct text person,
-                         int64_t cut_us, enum cut_cause cause) {
+                         const int64_t *cuts_us, size_t count, enum cut_cause cause) {
     struct person *guard = state_person(decision->state, person, GENERATION_FIRST);
     if (!guard)
         return RETRY;
     int64_t newest_us = state_newest_generation(decision->state, person);
-    bool changed;
-    struct cut *cut = cut_at(decision, guard, cut_us, cause, &changed);
-    if (!cut)
-        return RETRY;
-    cut->news |= changed;
-    if (!(changed | revalidate(guard)))
+    bool any = false;
+    for (size_t i = 0; i < count; i++) {
+        bool changed;
+        struct cut *cut = cut_at(decision, guard, cuts_us[i], cause, &changed);
+        if (!cut)
+            return RETRY;
+        if (event->type == CALENDAR_RESTORED) {
+            changed |= !cut->restored;
+            cut->restored = true;
+        }
+        cut->news |= changed;
+        any |= changed;
+    }
+    if (!(revalidate(guard) | any))
         return OK;
     guard->facts.cuts_changed = true;
     guard->touched = true;
@@ -283,4 +304,12 @@ enum outcome erasure_cut(struct decision *decision, const struct event *event, s
     TRY(permission_follow(decision, event, person, TEXT_ABSENT));
     TRY(settle(decision, event, guard));
     return regenerate_disclosures(decision, event, guard);
+}
+
+enum outcome erasure_restored(struct decision *decision, const struct event *event,
+                              const uint8_t record_hash[32], enum verdict *verdict) {
+    (void)record_hash;
+    (void)verdict;
+    return erasure_cut(decision, event, event->as.restored.person, &event->version.time_us, 1,
+                       event->as.restored.by_request ? CUT_REQUEST : CUT_CLOSED);
 }

@@ -59,6 +59,8 @@ enum outcome ask_whole(struct asking *asking, struct text person, int64_t after_
     const struct person *guard = state_find_guard(asking->state, person);
     for (size_t i = 0; guard && i < guard->facts.requests.count; i++)
         TRY(request_row_needs(asking, guard->facts.requests.at[i], person));
+    if (guard && guard->facts.consents) /* what is kept of them is told */
+        TRY(ask(asking, NEED_CONSENTS, person, TEXT_ABSENT, NEED_NO_CELL));
     return OK;
 }
 
@@ -145,6 +147,8 @@ enum outcome needs_follow(struct asking *asking, struct text person, int64_t tim
     if (!guard || (!guard->hint.cuts.count && !state_delivery_cut(asking->state, person, time_us)))
         return OK;
     TRY(ask_whole(asking, person, INT64_MAX));
+    if (guard->facts.consents) /* whoever is told of the completion is told until when proofs are kept */
+        TRY(ask(asking, NEED_CONSENTS, person, TEXT_ABSENT, NEED_NO_CELL));
     return notice_refs(asking, guard);
 }
 

@@ -16,7 +16,8 @@ static void stated_hashes(const struct event *event, struct text hashes[2]) {
 /* The cuts follow from it: everything of the person may move. */
 static bool may_cut(const struct event *event) {
     return event->type == CUSTOMER_CLOSED || event->type == REQUEST_RECEIVED ||
-           event->type == REQUEST_IDENTIFIED || event->type == COMMAND_TIED;
+           event->type == REQUEST_IDENTIFIED || event->type == COMMAND_TIED ||
+           event->type == CALENDAR_RESTORED;
 }
 
 /* It may take a permission away. */

@@ -163,8 +163,7 @@ enum outcome needs_requested(struct asking *asking) {
     struct shipment *shipment = state_find_shipment(asking->state, event->customer_id, shipment_id);
     if (!shipment) {
         TRY(consignee_needs(asking, consignee, event->version.time_us));
-        if (event->type == SHIPMENT_REQUESTED) /* most are new: their ref is wanted, and a round is saved */
-            TRY(ask_shipment_ref(asking));
+        TRY(ask_shipment_ref(asking)); /* it may stay unknown: there is no next round for what has no row */
         return ask(asking, NEED_SHIPMENT, event->customer_id, shipment_id, NEED_NO_CELL);
     }
     TRY(consignee_needs(asking, consignee, first_us(asking, shipment)));

@@ -154,6 +154,8 @@ struct person {
         marketing_hints; /* scratch of decide_needs, of the guard only: what events of this batch may bring */
 };
 
+/* "recipient:...", a consignee of gifts; else a customer. */
+bool person_is_recipient(struct text person);
 /* Latest of what counts as activity and may be seen; TIME_NONE when nothing. */
 int64_t person_last_activity(const struct person *person);
 /* A `registered` stands in the generation: profile, field times and its activity may be seen. */

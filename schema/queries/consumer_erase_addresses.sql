@@ -1,2 +1,2 @@
 -- :hashes text[]
-SELECT a.hash, a.merge FROM unnest(:hashes) k (hash) JOIN address a ON a.hash = k.hash ORDER BY a.hash
+SELECT hash, merge FROM address WHERE hash = ANY (:hashes) ORDER BY hash

@@ -1,4 +1,4 @@
 -- :persons text[]
-SELECT d.person, d.generation, d.category, d.cells, d.transit
-FROM unnest(:persons) k (person) JOIN doomed d ON d.person = k.person
-ORDER BY d.person, d.generation, d.category
+SELECT person, generation, category, cells, transit
+FROM doomed WHERE person = ANY (:persons)
+ORDER BY person, generation, category

@@ -1,7 +1,6 @@
 -- :persons text[]
 -- All of these persons, destroyed or not: each record is the whole merged tombstone. The last column tells this version
 -- of the row from another.
-SELECT t.person, t.subject, t.cut, t.generation, t.cause, array_to_string(t.categories, ','), t.valid, t.complete,
-       t.xmin::text
-FROM unnest(:persons) k (person) JOIN tombstone t ON t.person = k.person
-ORDER BY t.person, t.cut
+SELECT person, subject, cut, generation, cause, array_to_string(categories, ','), valid, complete, xmin::text
+FROM tombstone WHERE person IS NOT NULL AND person = ANY (:persons)
+ORDER BY person, cut

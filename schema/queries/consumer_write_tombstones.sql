@@ -9,7 +9,8 @@
 -- :completed_list timestamptz[]
 -- :restored_list bool[]
 -- :policy int4
--- categories come joined by commas. One that says something new is to be brought to the vault (again).
+-- categories come joined by commas. What is written says something new, of itself or of the person's addresses: it is
+-- to be brought to the vault (again).
 INSERT INTO tombstone AS old
        (subject, cut, person, generation, cause, categories, valid, complete, completed, restored, policy)
 SELECT n.subject, n.cut, n.person, n.generation, n.cause, string_to_array(n.categories, ','),
@@ -21,7 +22,4 @@ ON CONFLICT (subject, cut) DO UPDATE SET
     person = excluded.person, generation = excluded.generation, cause = excluded.cause,
     categories = excluded.categories, valid = excluded.valid, complete = excluded.complete,
     completed = excluded.completed, restored = excluded.restored, policy = excluded.policy,
-    destroyed = CASE WHEN (old.generation, old.cause, old.categories, old.valid, old.complete)
-                          = (excluded.generation, excluded.cause, excluded.categories, excluded.valid,
-                             excluded.complete)
-                     THEN old.destroyed END
+    destroyed = NULL

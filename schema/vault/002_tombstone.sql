@@ -3,7 +3,8 @@
 -- One row a subject, written by the transaction that destroys the keys: so that a register that was restored from
 -- before an erasure is known by it. body: JSON, {subject, erasures} as register.subject.erased.v1 tells them (the whole
 -- merged tombstone) and `suppression`, the keyed hashes of every address that the erased one had:
--- [{"hash":"...","kind":"email|phone","times":[instants at which an event stated it]}].
+-- [{"hash":"...","kind":"email|phone","objected":[first, last of his objections known by then],"times":[when an event
+-- stated it],"withdrawn":"..."}], objected and withdrawn only where there are any.
 CREATE TABLE tombstone (
     subject text PRIMARY KEY,           -- keyed hash of the person (core/ref.h, ref_subject)
     body text NOT NULL,

@@ -227,6 +227,14 @@ class Stack:
         finally:
             consumer.close()
 
+    def command_ends(self):
+        """The same of the commands, after the last record: behind it stands what ended the relay's transaction."""
+        ends = self.ends(["register.command.v1"])
+        if not any(ends.values()):
+            return ends
+        return {(message.topic(), message.partition()): message.offset() + 1
+                for message in self.read_all("register.command.v1")}
+
     # -- PostgreSQL --
 
     def register(self):
@@ -245,7 +253,7 @@ class Stack:
     def wait_consumed(self, seconds=60):
         """Until every input record that is there now is taken in."""
         self.flush()
-        ends = self.ends(self.input_topics())
+        ends = {**self.ends(self.input_topics()), **self.command_ends()}
         with self.register() as connection:
             def through():
                 at = {(topic, partition): next_ for topic, partition, next_ in

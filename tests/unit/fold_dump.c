@@ -72,9 +72,6 @@ static void dump_persons(struct fold *fold, struct dump *dump, struct lines *lin
     struct person *const *persons = state_persons(fold->rows, &count);
     persons = sorted(&fold->kept, persons, count, by_person);
     for (size_t i = 0; i < count; i++) {
-        const struct person *guard = state_find_guard(fold->rows, persons[i]->person);
-        if (!persons[i]->ended) /* what the rows say of themselves is what follows from the facts */
-            assert_int_equal(!persons[i]->absent, dump_person_lives(guard, persons[i]->generation));
         if (!persons[i]->absent)
             add_line(fold, lines, dump_person(dump, persons[i]));
     }
@@ -115,14 +112,14 @@ static void dump_cut(struct fold *fold, struct dump *dump, struct lines *lines, 
             strncat(categories, ",", sizeof(categories) - strlen(categories) - 1);
         strncat(categories, category_names[c], sizeof(categories) - strlen(categories) - 1);
     }
-    const struct dump_tombstone tombstone = {.subject = text_of(subject),
-                                             .person = guard->person,
-                                             .cause =
-                                                 cut->cause == CUT_REQUEST ? TEXT("request") : TEXT("closed"),
-                                             .categories = text_of(categories),
-                                             .generation = dump_cut_generation(guard, index),
-                                             .cut_us = cut->cut_us,
-                                             .complete = cut->complete};
+    const struct dump_tombstone tombstone = {
+        .subject = text_of(subject),
+        .person = guard->person,
+        .cause = cut->cause == CUT_REQUEST ? TEXT("request") : TEXT("closed"),
+        .categories = text_of(categories),
+        .generation = state_generation_at(fold->rows, guard->person, cut->cut_us),
+        .cut_us = cut->cut_us,
+        .complete = cut->complete};
     add_line(fold, lines, dump_tombstone(dump, &tombstone));
 }
 
@@ -163,8 +160,8 @@ struct text fold_dump(struct fold *fold) {
 
 /* ---- the packed rows ---- */
 
-/* Without what only tells the history: letters, cuts that do not stand, and when a recipient was opened, which
- * hangs on the order of a shipment's own facts. */
+/* Without what only tells the history: letters, cuts that do not stand, and when a recipient was opened,
+ * which hangs on the order of a shipment's own facts. */
 static struct text packed_person(struct fold *fold, const struct person *row) {
     struct person person = *row;
     person.letters.count = 0;

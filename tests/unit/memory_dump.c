@@ -26,10 +26,6 @@ static enum outcome show(void *context, const struct cell *cell, struct text *js
     return OK;
 }
 
-static const struct person *guard_of(void *context, struct text person) {
-    return state_find_guard(((struct dumping *)context)->rows, person);
-}
-
 static void open_stored(struct dumping *to, struct cell *cell, const struct row_cell *row,
                         struct seal_place place, struct text person, int64_t generation,
                         enum category category) {
@@ -92,15 +88,12 @@ static void dump_persons(struct dumping *to) {
     size_t count;
     struct person *const *persons = state_persons(to->rows, &count);
     for (size_t i = 0; i < count; i++) {
-        const struct person *person = persons[i], *guard = state_find_guard(to->rows, person->person);
-        hold(guard != NULL);
-        if (dump_person_lives(guard, person->generation))
-            add_line(to, dump_person(&to->dump, person));
+        const struct person *person = persons[i];
+        if (person->absent)
+            continue;
+        add_line(to, dump_person(&to->dump, person));
         for (size_t p = 0; p < person->permissions.count; p++)
             add_line(to, dump_permission(&to->dump, person, &person->permissions.at[p]));
-        for (size_t c = 0; person == guard && c < guard->facts.cuts.count; c++)
-            if (guard->facts.cuts.at[c].valid)
-                add_line(to, dump_person_ended(&to->dump, guard, c));
     }
 }
 
@@ -188,7 +181,7 @@ struct text memory_dump(struct memory_register *memory, struct keyring *keyring,
                         struct arena *arena) {
     struct dumping to = {
         .memory = memory, .keyring = keyring, .policy = policy, .arena = arena, .rows = state_new(arena)};
-    to.dump = (struct dump){memory->writer, show, &to, guard_of};
+    to.dump = (struct dump){.writer = memory->writer, .show = show};
     unpack_persons(&to);
     dump_persons(&to);
     dump_orders(&to);

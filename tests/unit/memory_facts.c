@@ -205,3 +205,33 @@ void memory_facts_sent(struct memory_register *memory, const struct write_output
         .shipment_id = memory_keep(memory, at->shipment_id),
         .body = memory_keep(memory, output->body)};
 }
+
+static bool holds(struct text line, const char *type) {
+    return memmem(line.at, line.size, type, strlen(type)) != NULL;
+}
+
+static bool is_type(const struct output *output, const char *type) {
+    return strcmp(output->type, type) == 0;
+}
+
+void memory_facts_told(struct memory_register *memory, const struct output *output, struct text line) {
+    char text[4096];
+    bool one_by_one =
+        is_type(output, "register.disclosure.shipment") || is_type(output, "register.dead-letter");
+    bool notice = is_type(output, "register.disclosure.corrected") ||
+                  is_type(output, "register.disclosure.withdrawn") ||
+                  is_type(output, "register.notice.anonymize");
+    struct memory_told *to = one_by_one ? NULL
+                                        : FIND(memory->told, text_equal(row->topic, output->topic) &&
+                                                                 text_equal(row->key, output->key) &&
+                                                                 (!notice || holds(row->line, output->type)));
+    int size =
+        snprintf(text, sizeof text, "%.*s %.*s %s %.*s", TEXT_ARGS(output->subject), TEXT_ARGS(output->topic),
+                 output->type, notice ? 0 : (int)output->body.size, output->body.at);
+    assert(size > 0 && (size_t)size < sizeof text);
+    if (!to)
+        to = ARENA_PUSH(&memory->kept, &memory->told);
+    assert(to);
+    *to = (struct memory_told){memory_keep(memory, output->topic), memory_keep(memory, output->key),
+                               one_by_one ? line : memory_keep(memory, text_of(text))};
+}

@@ -10,6 +10,8 @@ void memory_facts_read(struct memory_register *memory, struct arena *arena,
                        const struct read_request *request, struct read_rows *rows);
 bool memory_facts_guarded(struct memory_register *memory, const struct write *write);
 void memory_facts_apply(struct memory_register *memory, const struct write *write);
+/* A new output; line: as it stands in `outputs`. */
+void memory_facts_told(struct memory_register *memory, const struct output *output, struct text line);
 /* A sealed row of the outbox. */
 void memory_facts_sent(struct memory_register *memory, const struct write_output *output);
 /* As register_ops.unpublished. */

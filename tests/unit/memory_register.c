@@ -503,6 +503,7 @@ static void apply_outputs(struct memory_register *memory, const struct write *wr
             continue; /* emitted before */
         struct text *to = ARENA_PUSH(&memory->kept, &memory->outputs);
         *to = output_line(memory, output, true);
+        memory_facts_told(memory, output, *to);
         if (text_present(output->person))
             memory_facts_sent(memory, &write->outputs.at[i]);
     }

@@ -44,6 +44,12 @@ struct memory_tombstone {
     struct text categories;
 };
 
+/* Outputs that may be told in other steps by another schedule, by what they come to: disclosures and dead
+ * letters each for itself; the last record of a key; of notices that there is one. */
+struct memory_told {
+    struct text topic, key, line;
+};
+
 struct memory_register {
     struct arena kept; /* every row */
     struct json_writer *writer;
@@ -63,6 +69,7 @@ struct memory_register {
     LIST(struct row_ref) refs;
     LIST(struct row_parked) parked;
     LIST(struct text) outputs;      /* "subject topic type id body", emitted ids once */
+    LIST(struct memory_told) told;  /* what these come to */
     LIST(struct text) dead_letters; /* "topic/partition/offset reason detail" */
     struct write *pending;
     bool connected, reassigned;

@@ -167,6 +167,16 @@ struct tombstone_row *memory_vault_tombstone(struct memory_vault *vault, struct 
     return NULL;
 }
 
+static enum outcome memory_tombstones(void *from, struct arena *arena, struct tombstone_row *rows,
+                                      size_t count, struct err *err) {
+    (void)err;
+    for (size_t i = 0; i < count; i++) {
+        const struct tombstone_row *stored = memory_vault_tombstone(from, rows[i].subject);
+        rows[i].told = stored ? arena_text(arena, stored->body) : TEXT_ABSENT;
+    }
+    return OK;
+}
+
 static void tombstone_put(struct memory_vault *vault, const struct tombstone_row *row) {
     struct tombstone_row *stored = memory_vault_tombstone(vault, row->subject);
     for (size_t i = 0; i < vault->lookup_count; i++) {
@@ -230,4 +240,4 @@ static enum outcome memory_destroy(void *from, struct arena *arena, const struct
 }
 
 const struct vault_ops memory_vault_ops = {
-    .fetch = memory_fetch, .put = memory_put, .destroy = memory_destroy};
+    .fetch = memory_fetch, .put = memory_put, .tombstones = memory_tombstones, .destroy = memory_destroy};

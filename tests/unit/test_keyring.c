@@ -90,10 +90,12 @@ static void a_new_ring_has_what_was_wanted_and_transit_keys(void **state) {
 
     const struct ring_row *row = memory_vault_ring(&fixture->vault, PERSON, 1);
     struct seal_key relays;
-    assert_true(transit_open(fixture->kek, VAULT_ID, row, CATEGORY_DELIVERY, &relays));
+    assert_int_equal(transit_open(fixture->kek, VAULT_ID, row, CATEGORY_DELIVERY, transit.serial, &relays),
+                     OK);
     assert_same_key(&transit, &relays);
-    assert_false(transit_open(fixture->kek, VAULT_ID, row, CATEGORY_VOUCHER, &relays));
-    assert_false(transit_open(fixture->kek, "another vault", row, CATEGORY_DELIVERY, &relays));
+    assert_int_equal(transit_open(fixture->kek, VAULT_ID, row, CATEGORY_VOUCHER, transit.serial, &relays),
+                     POISON);
+    assert_int_equal(transit_open(fixture->kek, "another vault", row, CATEGORY_DELIVERY, 0, &relays), FATAL);
 
     /* Once more: everything is there, nobody is asked. */
     assert_int_equal(provide(fixture, fixture->one, wants, 3, 1), OK);
@@ -236,8 +238,9 @@ static void another_kek_opens_nothing(void **state) {
     assert_int_equal(provide(fixture, stranger, wants, 1, 0), POISON);
     assert_false(has(stranger, CATEGORY_PROFILE, 200, &key));
     keyring_free(stranger);
-    assert_false(
-        transit_open(wrong, VAULT_ID, memory_vault_ring(&fixture->vault, PERSON, 1), CATEGORY_PROFILE, &key));
+    assert_int_equal(transit_open(wrong, VAULT_ID, memory_vault_ring(&fixture->vault, PERSON, 1),
+                                  CATEGORY_PROFILE, 0, &key),
+                     FATAL);
     /* Nor does a ring that was put under another person's name. */
     struct ring_row *row = memory_vault_ring(&fixture->vault, PERSON, 1);
     row->generation = 2;
