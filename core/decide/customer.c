@@ -220,8 +220,8 @@ enum outcome profile_move(struct decision *decision, struct person *from, struct
         to->recorded_us = first_us;
     }
     if (moved.order_activity_us > to->generation)
-        to->order_activity_us = moved.order_activity_us;
-    latest(&to->order_activity_us, consent_granted_us(decision->state, to->person, to->generation));
+        (void)latest(&to->order_activity_us, moved.order_activity_us);
+    (void)latest(&to->order_activity_us, consent_granted_us(decision->state, to->person, to->generation));
     (void)profile_keep_until(decision, to);
     return person_touch(decision, to->person, to->generation);
 }
