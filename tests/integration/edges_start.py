@@ -107,7 +107,7 @@ def foreign_vault(stack):
         refused(stack, env, ("belongs to vault", "[vault]"))
     with copied_vault(stack, "edge_empty", "TRUNCATE ring, lookup, setting") as env:
         refused(stack, env, ("belongs to vault", "[vault]"))
-    with copied_vault(stack, "edge_bare", "DROP TABLE ring, lookup, setting, schema_version") as env:
+    with copied_vault(stack, "edge_bare", "DROP TABLE ring, lookup, setting, tombstone, schema_version") as env:
         refused(stack, env, ("the vault has no schema", "kundregister migrate"))
         kept, stack.env = stack.env, {**stack.env, **env}
         try:  # and what is named does not make a second vault in silence

@@ -215,8 +215,7 @@ class Stack:
             listing.close()
 
     def input_topics(self):
-        return [name for name in self.topics() if name in SHOP_TOPICS or name.startswith("carrier.")
-                or name == "register.command.v1"]
+        return [name for name in self.topics() if name in SHOP_TOPICS or name.startswith("carrier.")]
 
     def ends(self, topics):
         """{(topic, partition): high watermark}"""
@@ -227,6 +226,14 @@ class Stack:
                     for topic in topics for number in listing[topic].partitions}
         finally:
             consumer.close()
+
+    def command_ends(self):
+        """The same of the commands, after the last record: behind it stands what ended the relay's transaction."""
+        ends = self.ends(["register.command.v1"])
+        if not any(ends.values()):
+            return ends
+        return {(message.topic(), message.partition()): message.offset() + 1
+                for message in self.read_all("register.command.v1")}
 
     # -- PostgreSQL --
 
@@ -246,7 +253,7 @@ class Stack:
     def wait_consumed(self, seconds=60):
         """Until every input record that is there now is taken in."""
         self.flush()
-        ends = self.ends(self.input_topics())
+        ends = {**self.ends(self.input_topics()), **self.command_ends()}
         with self.register() as connection:
             def through():
                 at = {(topic, partition): next_ for topic, partition, next_ in

@@ -134,7 +134,8 @@ static void write_permissions(struct json_writer *writer) {
             for (size_t t = 0; t < fact->times.count; t++)
                 json_int(writer, fact->times.at[t]);
         }
-        json_int(writer, persons[i]->facts.consents);
+        if (persons[i]->facts.consents)
+            json_int(writer, persons[i]->facts.consents);
     }
 }
 
@@ -143,6 +144,8 @@ static void write_addresses(struct json_writer *writer) {
     struct address *const *addresses = state_addresses(fold->rows, &count);
     addresses = sorted(addresses, count, by_address);
     for (size_t i = 0; i < count; i++) {
+        if (!addresses[i]->entries.count)
+            continue; /* a cut has taken away what was stated */
         json_text(writer, addresses[i]->hash);
         for (size_t e = 0; e < addresses[i]->entries.count; e++) {
             const struct address_entry *entry = &addresses[i]->entries.at[e];

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "consumer/remember.h"
+#include "consumer/remember_record.h"
 #include <string.h>
 
 #define A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -60,6 +60,45 @@ static void what_is_no_record_is_left_out(void **state) {
         assert_int_equal(add(&list, bodies[i], 0, 0), POISON);
     assert_int_equal(list.count, 0);
     remember_release(&list);
+}
+
+/* What is scanned says the same as what is parsed; what looks odd is left to the parser. */
+static void scanned_is_as_parsed(void **state) {
+    (void)state;
+    static const struct {
+        const char *body;
+        bool scanned;
+    } bodies[] = {
+        {RECORD(A, CUT(1, "profile", "request")), true},
+        {RECORD(A, CUT(1, "profile", "request") "," CUT(1, "delivery", "closed") "," CUT(2, "profile",
+                                                                                         "closed")),
+         true},
+        {"{\"subject\":\"" A "\",\"erasures\":[{\"cut\":\"1970-01-01T00:00:03Z\",\"generation\":"
+         "\"1970-01-01T00:00:01Z\",\"cause\":\"request\",\"category\":\"profile\"}],"
+         "\"suppression\":[{\"hash\":\"" B "\",\"times\":[\"1970-01-01T00:00:01Z\"]}]}",
+         true},
+        {"{\"subject\":\"" A "\",\"erasures\":[],\"more\":true}", false},
+        {"{ \"subject\": \"" A "\", \"erasures\": [" CUT(1, "profile", "request") "] }", false},
+        {"{\"su\\u0062ject\":\"" A "\",\"erasures\":[" CUT(1, "profile", "request") "]}", false},
+        {RECORD(A, CUT(1, "profile", "request")) "x", false},
+    };
+    struct arena arena;
+    arena_init(&arena, 1 << 20);
+    for (size_t i = 0; i < sizeof(bodies) / sizeof(*bodies); i++) {
+        struct remember_record scanned = {.cut_count = 0}, parsed = {.cut_count = 0};
+        assert_int_equal(remember_scan(text_of(bodies[i].body), &scanned), bodies[i].scanned);
+        if (!bodies[i].scanned)
+            continue;
+        assert_int_equal(remember_parse(text_of(bodies[i].body), &arena, &parsed), OK);
+        assert_memory_equal(scanned.subject, parsed.subject, SUBJECT_BYTES);
+        assert_int_equal(scanned.cut_count, parsed.cut_count);
+        for (size_t c = 0; c < parsed.cut_count; c++) {
+            assert_int_equal(scanned.cuts[c].cut_us, parsed.cuts[c].cut_us);
+            assert_int_equal(scanned.cuts[c].categories, parsed.cuts[c].categories);
+            assert_int_equal(scanned.cuts[c].by_request, parsed.cuts[c].by_request);
+        }
+    }
+    arena_release(&arena);
 }
 
 /* Topics are compacted late, and their number of partitions may have grown. */
@@ -147,6 +186,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_cut_has_its_categories),
         cmocka_unit_test(what_is_no_record_is_left_out),
+        cmocka_unit_test(scanned_is_as_parsed),
         cmocka_unit_test(the_last_record_of_a_partition_counts),
         cmocka_unit_test(what_the_register_lacks_is_found),
         cmocka_unit_test(a_void_cut_is_known),
