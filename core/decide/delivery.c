@@ -2,6 +2,7 @@
  * are. */
 #include "core/decide/cell_content.h"
 #include "core/decide/effect.h"
+#include "core/decide/erasure.h"
 
 const char *shipment_role(bool is_return) {
     return is_return ? "consignor" : "consignee";
@@ -147,6 +148,24 @@ static enum outcome persons_follow(struct decision *decision, const struct event
     return erasure_follow(decision, event, shipment->person);
 }
 
+/* The shipment is older than was known: a recipient whom only it had opened in his newest generation is not
+ * opened there any more. */
+static enum outcome consignee_recedes(struct decision *decision, const struct shipment *shipment,
+                                      int64_t first_us) {
+    struct person *guard = state_find_guard(decision->state, shipment->person);
+    int64_t newest = state_newest_generation(decision->state, shipment->person);
+    if (!guard || !guard->whole.known || !person_is_recipient(shipment->person) ||
+        guard->facts.opened_us != first_us)
+        return OK; /* before any cut there is but one generation */
+    int64_t opened_us = guard->facts.opened_us = erasure_shipped_us(decision, guard);
+    struct person *row = state_find_person(decision->state, shipment->person, newest);
+    guard->touched = true;
+    if (!row || !row->opened || opened_us > newest)
+        return OK;
+    row->opened = false;
+    return person_touch(decision, shipment->person, newest);
+}
+
 enum outcome shipment_requested(struct decision *decision, const struct event *event,
                                 const uint8_t record_hash[32], enum verdict *verdict) {
     (void)record_hash;
@@ -172,6 +191,7 @@ enum outcome shipment_requested(struct decision *decision, const struct event *e
     bool first = shipment->first_version.time_us == VERSION_NONE ||
                  version_compare(&event->version, &shipment->first_version) < 0;
 
+    int64_t first_us = shipment->first_version.time_us;
     decision->second_facts += second_fact(&shipment->version, &event->version);
     before.told = wins ? disclosure_told(shipment) : TEXT_ABSENT;
     if (first)
@@ -179,6 +199,8 @@ enum outcome shipment_requested(struct decision *decision, const struct event *e
     TRY(name_consignee(decision, shipment, event, consignee));
     if (wins)
         TRY(shipment_take(decision, shipment, event, consignee));
+    if (first && first_us != VERSION_NONE)
+        TRY(consignee_recedes(decision, shipment, first_us));
     if (changed || first || wins)
         TRY(shipment_moved(decision, shipment, &before));
     TRY(carrier_known(decision, shipment, event->as.shipment.carrier)); /* before its unit says so */

@@ -53,7 +53,7 @@ class Shop:
 
     def customer(self, name):
         pick, chance = self.random.choice, self.random.random
-        times = sorted(self.at() for _ in range(self.random.randrange(0, 5)))
+        times = sorted({self.at() for _ in range(self.random.randrange(0, 5))})  # the shop keeps their order
         begun = False
         for at in times:
             if not begun or chance() < 0.3:
