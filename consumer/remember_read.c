@@ -21,9 +21,11 @@ struct comparison {
     struct db *vault, *reg;
     struct arena record, params; /* scratch: of one record, of one stretch */
     struct remember_list lists[3];
-    size_t topic_at;             /* how much of the topic's is through */
-    char after[SUBJECT_HEX + 1]; /* everything up to this subject is through */
-    char upto[SUBJECT_HEX + 1];  /* the stretch's last */
+    size_t at[3];                     /* how much of the topic's and the vault's list is through */
+    char after[SUBJECT_HEX + 1];      /* everything up to this subject is through */
+    char upto[SUBJECT_HEX + 1];       /* the stretch's last */
+    char vault_upto[SUBJECT_HEX + 1]; /* the last of what is in the vault's list */
+    bool vault_asked;                 /* for what lies behind that */
     uint32_t records;
     struct remember_sum *sum;
 };
@@ -66,32 +68,40 @@ static enum outcome read_topic(struct comparison *comparison, const struct confi
 
 /* ---- vault and register, a stretch ---- */
 
-static struct db_params *stretch_params(struct comparison *comparison, int count, int32_t most) {
+static struct db_params *stretch_params(struct comparison *comparison, const char *after, const char *upto,
+                                        int32_t most) {
     arena_reset(&comparison->params);
-    struct db_params *params = db_params_new(&comparison->params, count);
+    struct db_params *params = db_params_new(&comparison->params, upto ? 3 : 2);
     if (!params)
         return NULL;
-    db_param_text(params, text_of(comparison->after));
-    if (count == 3)
-        db_param_text(params, text_of(comparison->upto));
+    db_param_text(params, text_of(after));
+    if (upto)
+        db_param_text(params, text_of(upto));
     db_param_int4(params, most);
     return params;
 }
 
-static void set_upto(struct comparison *comparison, struct text subject) {
-    memcpy(comparison->upto, subject.at, subject.size);
-    comparison->upto[subject.size] = '\0';
+static void set_subject(char place[SUBJECT_HEX + 1], struct text subject) {
+    memcpy(place, subject.at, subject.size);
+    place[subject.size] = '\0';
 }
 
-static enum outcome read_vault(struct comparison *comparison, struct err *err) {
-    struct remember_list *list = &comparison->lists[VAULT];
-    struct db_result *result = NULL;
-    struct db_params *params = stretch_params(comparison, 2, STRETCH_SUBJECTS);
-    list->count = 0;
+/* The vault works on its next stretch while this one is compared. */
+static enum outcome ask_vault(struct comparison *comparison, const char *after, struct err *err) {
+    struct db_params *params = stretch_params(comparison, after, NULL, STRETCH_SUBJECTS);
     enum outcome outcome =
-        params ? db_run(comparison->vault, &query_remember_vault, params, &result, err) : no_memory(err);
-    size_t rows = outcome == OK ? db_rows(result) : 0;
-    for (size_t row = 0; outcome == OK && row < rows; row++) {
+        params ? db_send(comparison->vault, &query_remember_vault, params, err) : no_memory(err);
+    if (outcome == OK)
+        outcome = db_sync(comparison->vault, err);
+    comparison->vault_asked = outcome == OK;
+    return outcome;
+}
+
+static enum outcome take_tombstones(struct comparison *comparison, const struct db_result *result,
+                                    struct err *err) {
+    struct remember_list *list = &comparison->lists[VAULT];
+    enum outcome outcome = OK;
+    for (size_t row = 0; outcome == OK && row < db_rows(result); row++) {
         struct text subject = db_text(result, row, 0);
         outcome = subject.size == SUBJECT_HEX
                       ? remember_record(list, db_text(result, row, 1), &(struct remembered){.record = 0},
@@ -102,9 +112,34 @@ static enum outcome read_vault(struct comparison *comparison, struct err *err) {
         else if (outcome != OK)
             outcome = err_set(err, FATAL, 0, "a tombstone in the vault cannot be read: restore the vault");
     }
+    if (outcome == OK && list->count)
+        qsort(list->at, list->count, sizeof(*list->at), remember_order);
+    return outcome;
+}
+
+/* The next stretch, once the one before is through. */
+static enum outcome read_vault(struct comparison *comparison, struct err *err) {
+    struct remember_list *list = &comparison->lists[VAULT];
+    struct db_result *result = NULL;
+    enum outcome outcome = OK;
+    memcpy(comparison->upto, comparison->vault_upto, sizeof(comparison->upto));
+    if (strcmp(comparison->after, comparison->vault_upto) < 0)
+        return OK; /* the register's part of it was read only to some subject */
+    list->count = comparison->at[VAULT] = 0;
+    if (!comparison->vault_asked)
+        outcome = ask_vault(comparison, comparison->after, err);
     if (outcome == OK) {
-        qsort(list->at, list->count, list->count ? sizeof(*list->at) : 1, remember_order);
-        set_upto(comparison, rows == STRETCH_SUBJECTS ? db_text(result, rows - 1, 0) : TEXT(BEYOND));
+        comparison->vault_asked = false;
+        outcome = db_next(comparison->vault, &result, err);
+    }
+    if (outcome == OK)
+        outcome = take_tombstones(comparison, result, err);
+    if (outcome == OK) {
+        size_t rows = db_rows(result);
+        bool more = rows == STRETCH_SUBJECTS;
+        set_subject(comparison->vault_upto, more ? db_text(result, rows - 1, 0) : TEXT(BEYOND));
+        memcpy(comparison->upto, comparison->vault_upto, sizeof(comparison->upto));
+        outcome = more ? ask_vault(comparison, comparison->vault_upto, err) : OK;
     }
     db_result_release(result);
     return outcome;
@@ -128,7 +163,7 @@ static enum outcome read_register(struct comparison *comparison, struct err *err
     struct remember_list *list = &comparison->lists[REGISTER];
     struct db_result *result = NULL;
     struct text last = TEXT_ABSENT;
-    struct db_params *params = stretch_params(comparison, 3, STRETCH_CUTS);
+    struct db_params *params = stretch_params(comparison, comparison->after, comparison->upto, STRETCH_CUTS);
     enum outcome outcome =
         params ? db_run(comparison->reg, &query_remember_register, params, &result, err) : no_memory(err);
     size_t rows = outcome == OK ? whole_subjects(result, db_rows(result), &last) : 0;
@@ -150,7 +185,7 @@ static enum outcome read_register(struct comparison *comparison, struct err *err
             outcome = err_set(err, FATAL, 0, "a tombstone in the register has no subject");
     }
     if (outcome == OK && text_present(last))
-        set_upto(comparison, last);
+        set_subject(comparison->upto, last);
     db_result_release(result);
     return outcome;
 }
@@ -179,10 +214,11 @@ static enum outcome compare_stretch(struct comparison *comparison, remember_read
     if (outcome != OK)
         return outcome;
     const struct remember_list lists[3] = {
-        [TOPIC] = within(comparison, &comparison->lists[TOPIC], comparison->topic_at),
-        [VAULT] = within(comparison, &comparison->lists[VAULT], 0),
+        [TOPIC] = within(comparison, &comparison->lists[TOPIC], comparison->at[TOPIC]),
+        [VAULT] = within(comparison, &comparison->lists[VAULT], comparison->at[VAULT]),
         [REGISTER] = within(comparison, &comparison->lists[REGISTER], 0)};
-    comparison->topic_at += lists[TOPIC].count;
+    comparison->at[TOPIC] += lists[TOPIC].count;
+    comparison->at[VAULT] += lists[VAULT].count;
     memcpy(comparison->after, comparison->upto, sizeof(comparison->after));
     return remember_merge(lists, comparison->sum, reader, context, err);
 }
@@ -197,6 +233,8 @@ enum outcome remember_compare(const struct config *config, struct db *vault, str
     enum outcome outcome = read_topic(&comparison, config, err);
     while (outcome == OK && strcmp(comparison.after, BEYOND) != 0)
         outcome = compare_stretch(&comparison, reader, context, err);
+    if (comparison.vault_asked)
+        db_abandon(vault);
     for (int i = 0; i < 3; i++)
         remember_release(&comparison.lists[i]);
     arena_release(&comparison.record);

@@ -149,7 +149,7 @@ enum outcome kafka_read_topic(const struct kafka_reading *reading, struct kafka_
         {"fetch.wait.max.ms", "10"},
         {"allow.auto.create.topics", "false"},
         /* more than a second's reading: a full queue is looked at again only after one */
-        {"queued.max.messages.kbytes", "32768"},
+        {"queued.max.messages.kbytes", "24576"},
         {"fetch.max.bytes", "8388608"},
         {"fetch.message.max.bytes", "1048576"}};
     struct progress progress = {.reading = reading, .extent = extent};

@@ -428,9 +428,10 @@ enum outcome vault_belongs(struct db *vault, struct db *reg, const uint8_t kek[3
                            int64_t *behind, struct err *err) {
     struct settings ours, registers;
     *behind = 0;
-    enum outcome outcome = settings_read(vault, &ours, err);
+    /* The vault's counter rises first: read last, it is never behind because somebody else starts now. */
+    enum outcome outcome = settings_read(reg, &registers, err);
     if (outcome == OK) {
-        outcome = settings_read(reg, &registers, err);
+        outcome = settings_read(vault, &ours, err);
     }
     if (outcome != OK) {
         return outcome;

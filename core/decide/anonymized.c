@@ -39,10 +39,8 @@ static int64_t generation_of(const struct person *guard, const struct cut *cut) 
 
 bool cut_erases(const struct policy *policy, struct text person, const struct cut *cut,
                 enum category category) {
-    static const char recipient[] = "recipient:";
     const struct policy_category *named = &policy->categories[category];
-    bool customer =
-        person.size < sizeof(recipient) - 1 || memcmp(person.at, recipient, sizeof(recipient) - 1) != 0;
+    bool customer = !person_is_recipient(person);
     if (!named->present)
         return false;
     if (category == CATEGORY_DELIVERY)

@@ -45,7 +45,8 @@ enum outcome person_opens(struct decision *decision, struct person *person, int6
         return RETRY;
     if (latest(&guard->facts.opened_us, time_us))
         guard->touched = true;
-    if (person->opened)
+    /* of an ended generation only a customer's permissions are shown */
+    if (person->opened || (person->ended && person_is_recipient(person->person)))
         return OK;
     person->opened = true;
     return person_touch(decision, person->person, person->generation);
@@ -59,7 +60,8 @@ enum outcome person_ordered(struct decision *decision, const struct event *event
     if (person->ended || !latest(&person->order_activity_us, event->version.time_us))
         return OK;
     TRY(person_touch(decision, person->person, person->generation));
-    return profile_keep_until(decision, person) ? consent_keep_until(decision, person->person) : OK;
+    (void)profile_keep_until(decision, person);
+    return consent_keep_until(decision, person->person); /* proofs outlive the profile's end, stated or not */
 }
 
 /* ---- the profile ---- */
@@ -218,8 +220,8 @@ enum outcome profile_move(struct decision *decision, struct person *from, struct
         to->recorded_us = first_us;
     }
     if (moved.order_activity_us > to->generation)
-        to->order_activity_us = moved.order_activity_us;
-    latest(&to->order_activity_us, consent_granted_us(decision->state, to->person, to->generation));
+        (void)latest(&to->order_activity_us, moved.order_activity_us);
+    (void)latest(&to->order_activity_us, consent_granted_us(decision->state, to->person, to->generation));
     (void)profile_keep_until(decision, to);
     return person_touch(decision, to->person, to->generation);
 }
@@ -246,10 +248,10 @@ static enum outcome profile_active(struct decision *decision, const struct event
     changed |= latest(&person->profile_activity_us, event->version.time_us);
     changed |= earliest(&person->recorded_us, event->version.time_us);
     bool moved = profile_keep_until(decision, person);
-    if (changed || moved)
+    if (changed || moved) {
         TRY(person_touch(decision, person->person, person->generation));
-    if (moved)
         TRY(consent_keep_until(decision, person->person));
+    }
     if (event->type == CUSTOMER_SEEN)
         return OK;
     TRY(address_stated(decision, event));
@@ -348,7 +350,7 @@ enum outcome customer_closed(struct decision *decision, const struct event *even
         return OK;
     }
     if (erasure_closes(decision->policy))
-        return erasure_cut(decision, event, event->customer_id, time_us, CUT_CLOSED);
+        return erasure_cut(decision, event, event->customer_id, &time_us, 1, CUT_CLOSED);
     struct person *person = state_person(decision->state, event->customer_id, generation);
     if (!person)
         return RETRY;

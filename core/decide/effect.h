@@ -49,6 +49,8 @@ struct text cell_content(const struct cell *cell);
 bool cell_write(struct cell *cell, struct text content);
 bool cell_keep_until(struct cell *cell, int32_t until);
 bool cell_drop(struct cell *cell);
+/* It belongs under other keys from now on: store seals it anew, opening it first when nobody has. */
+void cell_moves(struct cell *cell);
 
 /* ---- persons: customer.c ---- */
 
@@ -85,7 +87,7 @@ bool erasure_closes(const struct policy *policy);
  * anew and what is erased goes, with tombstone, notices and `anonymized` (SEMANTICS.md, The act of erasure).
  * The person's whole is loaded. */
 enum outcome erasure_cut(struct decision *decision, const struct event *event, struct text person,
-                         int64_t cut_us, enum cut_cause cause) MUST_CHECK;
+                         const int64_t *cuts_us, size_t count, enum cut_cause cause) MUST_CHECK;
 /* Whether a request's cut of its consignee concerns the shipment as it stands now, and its cell accordingly.
  * To be done before anything is told of a shipment that was made, moved, closed or opened again. */
 enum outcome erasure_shipment(struct decision *decision, struct shipment *shipment) MUST_CHECK;

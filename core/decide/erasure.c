@@ -229,8 +229,7 @@ static enum outcome reseal(struct decision *decision, const struct person *guard
             if (doom->category != CATEGORY_DELIVERY || doom->generation != shipment->generation ||
                 !text_equal(doom->person, guard->person))
                 continue;
-            assert(text_present(shipment->delivery.content)); /* decide_needs asks for it */
-            shipment->delivery.rewritten = true;
+            cell_moves(&shipment->delivery);
             TRY(shipment_touch(decision, shipment));
         }
     }
@@ -271,24 +270,28 @@ enum outcome erasure_follow(struct decision *decision, const struct event *event
     return concerns ? settle(decision, event, guard) : OK;
 }
 
-/* The act: the cut stands; whatever is the person's belongs to its generation; what a request would erase is
- * gone; whoever was told is told; then it is said what was done. */
+/* The act: the cuts stand; whatever is the person's belongs to its generation; what a request would erase is
+ * gone; whoever was told is told; then it is said what was done. All that one event cuts is one act. */
 enum outcome erasure_cut(struct decision *decision, const struct event *event, struct text person,
-                         int64_t cut_us, enum cut_cause cause) {
+                         const int64_t *cuts_us, size_t count, enum cut_cause cause) {
     struct person *guard = state_person(decision->state, person, GENERATION_FIRST);
     if (!guard)
         return RETRY;
     int64_t newest_us = state_newest_generation(decision->state, person);
-    bool changed;
-    struct cut *cut = cut_at(decision, guard, cut_us, cause, &changed);
-    if (!cut)
-        return RETRY;
-    if (event->type == CALENDAR_RESTORED) {
-        changed |= !cut->restored;
-        cut->restored = true;
+    bool any = false;
+    for (size_t i = 0; i < count; i++) {
+        bool changed;
+        struct cut *cut = cut_at(decision, guard, cuts_us[i], cause, &changed);
+        if (!cut)
+            return RETRY;
+        if (event->type == CALENDAR_RESTORED) {
+            changed |= !cut->restored;
+            cut->restored = true;
+        }
+        cut->news |= changed;
+        any |= changed;
     }
-    cut->news |= changed;
-    if (!(changed | revalidate(guard)))
+    if (!(revalidate(guard) | any))
         return OK;
     guard->facts.cuts_changed = true;
     guard->touched = true;
@@ -306,6 +309,6 @@ enum outcome erasure_restored(struct decision *decision, const struct event *eve
                               const uint8_t record_hash[32], enum verdict *verdict) {
     (void)record_hash;
     (void)verdict;
-    return erasure_cut(decision, event, event->as.restored.person, event->version.time_us,
+    return erasure_cut(decision, event, event->as.restored.person, &event->version.time_us, 1,
                        event->as.restored.by_request ? CUT_REQUEST : CUT_CLOSED);
 }

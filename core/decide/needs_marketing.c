@@ -62,42 +62,33 @@ static enum outcome ask_all_addresses(const struct asking *asking, const struct 
 
 /* ---- tokens ---- */
 
-/* The token of a generation that may get its first lines, with what is parked under it. *first: it may; what
- * is parked, or comes by that token later in the batch, may be an objection. */
-static enum outcome ask_token(const struct asking *asking, struct text person, int64_t generation,
-                              bool *first) {
-    const struct person *row = state_find_person(asking->state, person, generation);
-    if (!asking->policy->marketing_count || (row && row->permissions.count))
-        return OK;
+/* With what is parked under it. */
+static enum outcome ask_token(const struct asking *asking, struct text person, int64_t generation) {
     struct ref ref = ref_token(asking->ref_key, person, generation);
     struct text token = arena_text(asking->arena, text_of(ref.chars));
-    if (!text_present(token))
-        return RETRY;
-    *first = true;
-    return ask(asking, NEED_REF, token, TEXT_ABSENT, NEED_PARKED);
+    return text_present(token) ? ask(asking, NEED_REF, token, TEXT_ABSENT, NEED_PARKED) : RETRY;
 }
 
-/* Of all generations that are, or that an event of this batch may begin. */
-static enum outcome ask_cut_tokens(const struct asking *asking, const struct person *guard, bool *first) {
-    TRY(ask_token(asking, guard->person, GENERATION_FIRST, first));
-    for (size_t i = 0; i < guard->facts.cuts.count; i++)
-        TRY(ask_token(asking, guard->person, guard->facts.cuts.at[i].cut_us, first));
-    for (size_t i = 0; i < guard->hint.cuts.count; i++)
-        TRY(ask_token(asking, guard->person, guard->hint.cuts.at[i], first));
-    return OK;
-}
-
-static enum outcome ask_tokens(const struct asking *asking, const struct person *guard, bool *first) {
-    const struct event *event = asking->event;
-    if (may_cut(event))
-        return ask_cut_tokens(asking, guard, first);
-    bool consent =
-        event->type == CONSENT_GRANTED || event->type == CONSENT_WITHDRAWN || event->type == CONSENT_OBJECTED;
-    bool by_token = consent && text_present(event->as.consent.token);
-    if (by_token || (!consent && event->type != CUSTOMER_REGISTERED && event->type != ORDER_PLACED))
+/* Tokens that this event, or a cut of this batch, may make known. *some: there are such; what is parked under
+ * them, or comes by them later in the batch, may be an objection. */
+static enum outcome ask_tokens(const struct asking *asking, const struct person *guard, bool *some) {
+    if (!asking->policy->marketing_count)
         return OK;
-    return ask_token(asking, guard->person,
-                     state_generation_at(asking->state, guard->person, event->version.time_us), first);
+    if (!guard->facts.token) {
+        *some = true;
+        TRY(ask_token(asking, guard->person, GENERATION_FIRST));
+    }
+    for (size_t i = 0; i < guard->facts.cuts.count; i++) {
+        if (guard->facts.cuts.at[i].token)
+            continue;
+        *some = true;
+        TRY(ask_token(asking, guard->person, guard->facts.cuts.at[i].cut_us));
+    }
+    for (size_t i = 0; i < guard->hint.cuts.count; i++) {
+        *some = true;
+        TRY(ask_token(asking, guard->person, guard->hint.cuts.at[i]));
+    }
+    return OK;
 }
 
 /* ---- one person's permission ---- */
@@ -212,9 +203,9 @@ static void leave_hints(const struct asking *asking, struct person *guard) {
 }
 
 /* The entries of all his addresses may be armed by this event, or dropped. */
-static bool may_arm(const struct asking *asking, const struct person *guard, bool first) {
+static bool may_arm(const struct asking *asking, const struct person *guard, bool tokens) {
     const struct event *event = asking->event;
-    if (first || may_cut(event) || event->type == CONSENT_OBJECTED)
+    if (tokens || may_cut(event) || event->type == CONSENT_OBJECTED)
         return true;
     if (event->type != CONSENT_WITHDRAWN)
         return false;
@@ -224,13 +215,13 @@ static bool may_arm(const struct asking *asking, const struct person *guard, boo
 }
 
 static enum outcome person_needs(struct asking *asking, struct person *guard, const struct text stated[2]) {
-    bool first = false, states = text_present(stated[0]) || text_present(stated[1]);
+    bool tokens = false, states = text_present(stated[0]) || text_present(stated[1]);
     leave_hints(asking, guard);
-    TRY(ask_tokens(asking, guard, &first));
-    if (first)
+    TRY(ask_tokens(asking, guard, &tokens));
+    if (tokens)
         guard->marketing_hints |= HINT_OBJECTS;
     TRY(permission_needs(asking, guard));
-    bool arms = may_arm(asking, guard, first);
+    bool arms = may_arm(asking, guard, tokens);
     if (arms)
         TRY(ask_all_addresses(asking, guard));
     if (arms || states || may_deny(asking->event))

@@ -135,21 +135,14 @@ static enum outcome ask_shipment_ref(const struct asking *asking) {
     return text_present(kept) ? ask(asking, NEED_REF, kept, TEXT_ABSENT, NEED_PARKED) : RETRY;
 }
 
-/* Whoever is or becomes the consignee may be an erased person. */
-static enum outcome consignee_needs(struct asking *asking, struct text person, int64_t time_us) {
+/* Whoever is or becomes the consignee may be an erased person; another event of the batch may show that the
+ * shipment is older than this one says. */
+static enum outcome consignee_needs(struct asking *asking, struct text person) {
     TRY(ask_person(asking, person));
     struct person *guard = state_find_guard(asking->state, person);
     if (guard)
         guard->hint.shipping = true;
-    return needs_follow(asking, person, time_us);
-}
-
-/* The earliest version of the shipment after this event. */
-static int64_t first_us(const struct asking *asking, const struct shipment *shipment) {
-    int64_t time_us = asking->event->version.time_us;
-    if (shipment->first_version.time_us != VERSION_NONE)
-        (void)earliest(&time_us, shipment->first_version.time_us);
-    return time_us;
+    return needs_follow(asking, person, 0);
 }
 
 enum outcome needs_requested(struct asking *asking) {
@@ -162,12 +155,12 @@ enum outcome needs_requested(struct asking *asking) {
     TRY(shipped_order_needs(asking, event->customer_id, event->as.shipment.order_id, shipment_id, true));
     struct shipment *shipment = state_find_shipment(asking->state, event->customer_id, shipment_id);
     if (!shipment) {
-        TRY(consignee_needs(asking, consignee, event->version.time_us));
+        TRY(consignee_needs(asking, consignee));
         TRY(ask_shipment_ref(asking)); /* it may stay unknown: there is no next round for what has no row */
         return ask(asking, NEED_SHIPMENT, event->customer_id, shipment_id, NEED_NO_CELL);
     }
-    TRY(consignee_needs(asking, consignee, first_us(asking, shipment)));
-    TRY(consignee_needs(asking, shipment->person, first_us(asking, shipment)));
+    TRY(consignee_needs(asking, consignee));
+    TRY(consignee_needs(asking, shipment->person));
     TRY(known_shipment_needs(asking, shipment, true));
     if (!carrier_told(shipment, event->as.shipment.carrier))
         TRY(ask_shipment_ref(asking));
@@ -191,7 +184,7 @@ enum outcome needs_cancelled(struct asking *asking) {
     if (!shipment)
         return OK;
     TRY(known_shipment_needs(asking, shipment, false));
-    TRY(consignee_needs(asking, shipment->person, shipment->first_version.time_us));
+    TRY(consignee_needs(asking, shipment->person));
     return shipment->cancelled_us == TIME_NONE ? all_notice_needs(asking, shipment, NULL) : OK;
 }
 

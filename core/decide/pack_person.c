@@ -21,23 +21,25 @@ static struct notice_text unpack_notice_text(struct unpacker *unpacker) {
 static bool facts_present(const struct person_facts *facts) {
     return facts->cuts.count || facts->registered.count || facts->addresses.count || facts->floors.count ||
            facts->requests.count || facts->named_us != TIME_NONE || facts->opened_us != TIME_NONE ||
-           facts->consents;
+           facts->consents || facts->token;
 }
 
 static void pack_cut(struct packer *packer, const struct cut *cut) {
     packer_int(packer, cut->cut_us);
     packer_unsigned(packer, (unsigned)cut->valid | (unsigned)cut->complete << 1 |
-                                (unsigned)cut->restored << 2 | (unsigned)cut->cause << 3);
+                                (unsigned)cut->restored << 2 | (unsigned)cut->token << 3 |
+                                (unsigned)cut->cause << 4);
     packer_int(packer, cut->completed_us);
 }
 
 static void unpack_cut(struct unpacker *unpacker, struct cut *cut) {
     cut->cut_us = unpacker_int(unpacker);
-    uint64_t flags = unpacker_bounded(unpacker, CUT_CAUSES * 8 - 1);
+    uint64_t flags = unpacker_bounded(unpacker, CUT_CAUSES * 16 - 1);
     cut->valid = flags & 1;
     cut->complete = flags >> 1 & 1;
     cut->restored = flags >> 2 & 1;
-    cut->cause = (enum cut_cause)(flags >> 3);
+    cut->token = flags >> 3 & 1;
+    cut->cause = (enum cut_cause)(flags >> 4);
     cut->completed_us = unpacker_int(unpacker);
 }
 
@@ -83,6 +85,7 @@ static void pack_facts(struct packer *packer, const struct person_facts *facts) 
         packer_text(packer, facts->requests.at[i]);
     packer_int(packer, facts->named_us);
     packer_int(packer, facts->opened_us);
+    packer_unsigned(packer, facts->token);
     packer_int(packer, facts->consents);
 }
 
@@ -112,6 +115,7 @@ static void unpack_facts(struct unpacker *unpacker, struct person_facts *facts) 
         facts->requests.at[i] = unpacker_text(unpacker);
     facts->named_us = unpacker_int(unpacker);
     facts->opened_us = unpacker_int(unpacker);
+    facts->token = unpacker_flag(unpacker);
     facts->consents = unpacker_int(unpacker);
 }
 

@@ -303,21 +303,6 @@ static enum outcome tell(struct decision *decision, const struct event *event, c
 
 /* ---- following ---- */
 
-/* The unsubscribe token of a generation is known from its first line on. *learnt when this is that moment:
- * what was parked under it has taken effect then. */
-static enum outcome know_token(struct decision *decision, const struct person *row, bool *learnt) {
-    char decimal[24];
-    if (row->permissions.count || !decision->policy->marketing_count)
-        return OK;
-    struct ref token = ref_token(decision->ref_key, row->person, row->generation);
-    int size = snprintf(decimal, sizeof(decimal), "%lld", (long long)row->generation);
-    struct text object = arena_text(decision->arena, (struct text){decimal, (size_t)size});
-    if (!text_present(object))
-        return RETRY;
-    *learnt = true;
-    return ref_known(decision, &token, REF_TOKEN, TEXT("shop"), row->person, object);
-}
-
 /* The n-th generation that is or was: the first, and one after each cut. */
 static int64_t generation_of(const struct person *guard, size_t index) {
     return index ? guard->facts.cuts.at[index - 1].cut_us : GENERATION_FIRST;
@@ -338,15 +323,29 @@ static bool is_generation(const struct person *guard, size_t index) {
     return !index || guard->facts.cuts.at[index - 1].valid;
 }
 
-static enum outcome know_tokens(struct decision *decision, const struct person *guard, bool *learnt) {
+/* What is parked under a token takes effect when it becomes known. */
+static enum outcome know_token(struct decision *decision, const struct person *guard, int64_t generation) {
+    char decimal[24];
+    struct ref token = ref_token(decision->ref_key, guard->person, generation);
+    int size = snprintf(decimal, sizeof(decimal), "%lld", (long long)generation);
+    struct text object = arena_text(decision->arena, (struct text){decimal, (size_t)size});
+    if (!text_present(object))
+        return RETRY;
+    TRY(person_touch(decision, guard->person, GENERATION_FIRST));
+    return ref_known(decision, &token, REF_TOKEN, TEXT("shop"), guard->person, object);
+}
+
+/* Unsubscribe tokens are valid while the person exists, or a tombstone of his. *learnt: one is so from now
+ * on. */
+static enum outcome know_tokens(struct decision *decision, struct person *guard, bool *learnt) {
+    if (!decision->policy->marketing_count)
+        return OK;
     for (size_t g = 0; g <= guard->facts.cuts.count; g++) {
-        struct judging judging = judging_of(decision, guard->person, generation_of(guard, g));
-        if (!is_generation(guard, g) || !has_lines(&judging))
+        bool *known = g ? &guard->facts.cuts.at[g - 1].token : &guard->facts.token;
+        if (*known || !is_generation(guard, g))
             continue;
-        struct person *row = state_person(decision->state, guard->person, judging.generation);
-        if (!row)
-            return RETRY;
-        TRY(know_token(decision, row, learnt));
+        *known = *learnt = true;
+        TRY(know_token(decision, guard, generation_of(guard, g)));
     }
     return OK;
 }
@@ -362,7 +361,7 @@ static enum outcome follow_lines(struct decision *decision, const struct event *
         struct person *row = state_find_person(decision->state, guard->person, judging.generation);
         if (!has && (!row || !row->permissions.count))
             continue;
-        if (!row) /* know_tokens has made it where there are lines */
+        if (!row) /* what makes lines makes the row */
             return RETRY;
         TRY(take_lines(decision, row, lines, has ? judge_all(&judging, lines) : 0, &changed));
         told = has ? row : told;
@@ -374,12 +373,12 @@ static enum outcome follow_lines(struct decision *decision, const struct event *
 enum outcome permission_follow(struct decision *decision, const struct event *event, struct text person,
                                struct text profile_before) {
     static const struct text recipient = {"recipient:", sizeof("recipient:") - 1};
-    const struct person *guard = state_find_guard(decision->state, person);
+    struct person *guard = state_find_guard(decision->state, person);
     bool learnt = false;
     if (!guard || (person.size > recipient.size && memcmp(person.at, recipient.at, recipient.size) == 0))
         return OK;
     TRY(know_tokens(decision, guard, &learnt));
     TRY(follow_lines(decision, event, guard));
-    /* where no line stood before, nobody was told of a profile */
+    /* where not even the token was known, nobody was told of a profile */
     return newsletter_settle(decision, event, person, learnt ? TEXT_ABSENT : profile_before);
 }

@@ -59,6 +59,17 @@ static enum outcome drop_generation(struct decision *decision, const struct pers
     return person_touch(decision, guard->person, generation);
 }
 
+/* What was ordered in the generation counts as activity again when a cut that had ended it falls. */
+static void order_activity(const struct decision *decision, const struct person *guard, struct person *to) {
+    for (size_t i = 0; i < guard->whole.orders.count; i++) {
+        const struct whole_key *key = &guard->whole.orders.at[i];
+        const struct order *order = state_find_order(decision->state, key->customer_id, key->object_id);
+        assert(order);
+        if (order->version.time_us > to->generation)
+            (void)latest(&to->order_activity_us, order->version.time_us);
+    }
+}
+
 static enum outcome newest_generation(struct decision *decision, struct person *guard, int64_t newest_us) {
     int64_t generation = state_newest_generation(decision->state, guard->person);
     struct person *from = state_person(decision->state, guard->person, newest_us);
@@ -73,6 +84,7 @@ static enum outcome newest_generation(struct decision *decision, struct person *
     to->absent = !named;
     to->ended = false;
     to->opened = opened_in(decision, guard, generation, NULL);
+    order_activity(decision, guard, to);
     TRY(profile_move(decision, from, to));
     person_project(decision, to, true);
     return OK;
@@ -115,10 +127,7 @@ bool shipment_regenerate(const struct decision *decision, struct shipment *shipm
     if (generation == shipment->generation)
         return false;
     shipment->generation = generation;
-    if (cell_present(&shipment->delivery)) {
-        assert(text_present(shipment->delivery.content)); /* another ring: sealed anew */
-        shipment->delivery.rewritten = true;
-    }
+    cell_moves(&shipment->delivery); /* to another ring */
     return true;
 }
 

@@ -125,23 +125,59 @@ static enum outcome enter_subject(struct decision *decision, const struct reques
     return OK;
 }
 
-static enum outcome subject_cut(struct decision *decision, const struct event *event,
-                                const struct request *request, struct text person, int64_t time_us) {
-    TRY(enter_subject(decision, request, person, time_us));
-    return identity_us(request) == TIME_NONE ? OK
-                                             : erasure_cut(decision, event, person, time_us, CUT_REQUEST);
+/* The person is cut by each received that names him, or, when he was tied to it, by each that names nobody.
+ */
+static enum outcome cut_subject(struct decision *decision, const struct event *event,
+                                const struct request *request, struct text person, bool was_tied) {
+    int64_t *cuts_us = ARENA_ARRAY(decision->arena, int64_t, request->received.count);
+    size_t count = 0;
+    if (!cuts_us)
+        return RETRY;
+    for (size_t i = 0; i < request->received.count; i++) {
+        const struct received_fact *received = &request->received.at[i];
+        bool his = text_present(received->person) ? text_equal(received->person, person) : was_tied;
+        if (!his)
+            continue;
+        cuts_us[count++] = received->version.time_us;
+        TRY(enter_subject(decision, request, person, received->version.time_us));
+    }
+    if (!count || identity_us(request) == TIME_NONE)
+        return OK;
+    return erasure_cut(decision, event, person, cuts_us, count, CUT_REQUEST);
+}
+
+static bool was_tied(const struct request *request, struct text person) {
+    for (size_t t = 0; t < request->ties.count; t++) {
+        if (text_equal(request->ties.at[t].person, person))
+            return true;
+    }
+    return false;
+}
+
+static bool named_before(const struct request *request, size_t index) {
+    for (size_t i = 0; i < index; i++) {
+        if (text_equal(request->received.at[i].person, request->received.at[index].person))
+            return true;
+    }
+    return false;
 }
 
 /* Each received of an identified request is a cut for whom it names, or for everybody to whom it was tied. */
 static enum outcome apply(struct decision *decision, const struct event *event, struct request *request) {
     request->last = event;
     for (size_t i = 0; i < request->received.count; i++) {
-        const struct received_fact *received = &request->received.at[i];
-        int64_t time_us = received->version.time_us;
-        if (text_present(received->person))
-            TRY(subject_cut(decision, event, request, received->person, time_us));
-        for (size_t t = 0; !text_present(received->person) && t < request->ties.count; t++)
-            TRY(subject_cut(decision, event, request, request->ties.at[t].person, time_us));
+        struct text person = request->received.at[i].person;
+        if (text_present(person) && !named_before(request, i))
+            TRY(cut_subject(decision, event, request, person, was_tied(request, person)));
+    }
+    for (size_t t = 0; request->received.count && t < request->ties.count; t++) {
+        bool named = false;
+        for (size_t i = 0; i < t; i++)
+            named |= text_equal(request->ties.at[i].person, request->ties.at[t].person);
+        for (size_t i = 0; i < request->received.count; i++)
+            named |= text_equal(request->received.at[i].person, request->ties.at[t].person);
+        if (!named)
+            TRY(cut_subject(decision, event, request, request->ties.at[t].person, true));
     }
     return OK;
 }

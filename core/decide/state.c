@@ -454,6 +454,11 @@ int64_t person_registered_us(const struct state *state, struct text person, int6
     return TIME_NONE;
 }
 
+bool person_is_recipient(struct text person) {
+    static const char prefix[] = "recipient:";
+    return person.size >= sizeof(prefix) - 1 && memcmp(person.at, prefix, sizeof(prefix) - 1) == 0;
+}
+
 int64_t person_last_activity(const struct person *person) {
     int64_t last_us = person->order_activity_us;
     if (person_visible(person) && person->profile_activity_us > last_us)

@@ -45,6 +45,7 @@ struct cut {
     bool valid;
     bool complete;        /* nothing of it waits (a closed's: always) */
     int64_t completed_us; /* `now` at which it became complete; TIME_NONE while it is not */
+    bool token;           /* the unsubscribe token of the generation that it begins is known */
     bool restored;        /* brought in by `restore reconcile`: nothing up to it is taken in any more */
     bool news;            /* scratch: to be told */
 };
@@ -83,6 +84,7 @@ struct person_facts {
     int64_t named_us;           /* latest fact that names him, changed, seen and closed excepted */
     int64_t opened_us;          /* latest opener: registered, placed, granted, a shipment to a recipient */
     int64_t consents;           /* how many consent facts there are */
+    bool token;                 /* the unsubscribe token of the first generation is known */
 };
 
 /* What may be done about a (purpose, channel) of the policy; in the policy's order. */
@@ -152,6 +154,8 @@ struct person {
         marketing_hints; /* scratch of decide_needs, of the guard only: what events of this batch may bring */
 };
 
+/* "recipient:...", a consignee of gifts; else a customer. */
+bool person_is_recipient(struct text person);
 /* Latest of what counts as activity and may be seen; TIME_NONE when nothing. */
 int64_t person_last_activity(const struct person *person);
 /* A `registered` stands in the generation: profile, field times and its activity may be seen. */

@@ -217,6 +217,9 @@ static void store_refs(struct fold *fold, struct state *state) {
         const struct ref_entry *entry = entries[i];
         const struct ref_entry *held = state_find_ref(fold->rows, entry->ref);
         /* a row that was there must have been loaded */
+        if ((held ? held->now : REF_UNKNOWN) != entry->loaded)
+            print_error("ref kind %d of %.*s %.*s %.*s\n", held->kind, TEXT_ARGS(held->recipient),
+                        TEXT_ARGS(held->customer_id), TEXT_ARGS(held->object_id));
         assert_int_equal(held ? held->now : REF_UNKNOWN, entry->loaded);
         if (entry->now == REF_UNKNOWN)
             continue;
