@@ -38,7 +38,7 @@ import zoneinfo
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import markers  # noqa: E402
-from stack import Failed, Report, Stack, headers_of, wait_for  # noqa: E402
+from stack import Failed, Report, Stack, headers_of  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
@@ -139,7 +139,7 @@ class Scenario:
 
     def settle(self):
         self.stack.settle()
-        wait_for("erasures to be finished", lambda: self.stack.metric("CONSUMER", "kundregister_erasures_pending") == 0)
+        self.stack.wait_erased()
 
     def replay(self, changes_nothing):
         self.settle()

@@ -138,6 +138,7 @@ def killed_in_erasure(stack, daemons):
         daemons.start()
         p.settle(stack, 60)
         expect(time.monotonic() - began < 60, f"{point}: took {time.monotonic() - began:.0f} s")
+        wait_for("the gauge to say so", lambda: stack.metric("CONSUMER", "kundregister_erasures_pending") == 0)
         rows = stack.sql("SELECT destroyed IS NOT NULL FROM tombstone WHERE person = %s", person)
         expect(rows == [(True,)], f"{point}: {rows}")
         expect(stack.sql("SELECT count(*) FROM doomed WHERE person = %s", person)[0][0] == 0, f"{point}: keys left doomed")
@@ -174,7 +175,7 @@ def erased_on_the_way(stack, daemons):
             wait_for("the relay to stop inside its transaction", lambda: stopped(daemons.relay))
         p.send(stack, p.asks(person + "-r", 10, {"customer_id": person}))
         stack.wait_consumed()
-        wait_for("the keys to be destroyed", lambda: stack.metric("CONSUMER", "kundregister_erasures_pending") == 0)
+        stack.wait_erased()
         if timing == "uncommitted":
             daemons.relay.signal(signal.SIGCONT)
         if timing == "aborted":

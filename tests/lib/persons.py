@@ -6,7 +6,7 @@ import os
 import subprocess
 import time
 
-from stack import Failed, headers_of, wait_for
+from stack import Failed, headers_of
 
 RUN = os.urandom(4).hex()
 NOTICE = {"id": "privacy-1", "sha256": "ab" * 32, "language": "fi"}
@@ -113,7 +113,7 @@ def send(stack, *events):
 def settle(stack, seconds=60):
     """All is consumed, relayed, and what was erased has lost its keys."""
     stack.settle(seconds)
-    wait_for("erasures to be finished", lambda: stack.metric("CONSUMER", "kundregister_erasures_pending") == 0, seconds)
+    stack.wait_erased(seconds)
 
 
 def in_turn(stack, *events):

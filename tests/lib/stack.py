@@ -272,6 +272,13 @@ class Stack:
                 ).fetchone()[0]
             wait_for("the outbox to be relayed", through, seconds)
 
+    def wait_erased(self, seconds=60):
+        """Until the vault has let go of every key that an erasure doomed. The rows, not the gauge, which a restart resets."""
+        with self.register() as connection:
+            wait_for("erasures to be finished", lambda: connection.execute(
+                """SELECT NOT EXISTS (SELECT FROM doomed) AND NOT EXISTS
+                       (SELECT FROM tombstone WHERE destroyed IS NULL AND person IS NOT NULL)""").fetchone()[0], seconds)
+
     def settle(self, seconds=60):
         self.wait_consumed(seconds)
         self.wait_relayed(seconds)
