@@ -8,6 +8,7 @@ static struct text copy_of(struct text text) {
     char *at = malloc(text.size + 1);
     assert(at && text.at);
     memcpy(at, text.at, text.size);
+    at[text.size] = '\0'; /* a test may look through it as a string */
     return (struct text){at, text.size};
 }
 
