@@ -30,6 +30,13 @@ enum outcome consumer_init(struct consumer *consumer, const struct consume_setup
     consumer->records = calloc(setup->batch_records, sizeof(*consumer->records));
     if (!consumer->writer || !consumer->sealer || !consumer->records)
         return err_set(err, RETRY, 0, "no memory for a worker");
+    consumer->erase = (struct erase){.ops = setup->erase_ops,
+                                     .reg = setup->reg,
+                                     .keyring = setup->keyring,
+                                     .writer = consumer->writer,
+                                     .clock = setup->clock,
+                                     .clock_context = setup->clock_context};
+    erase_init(&consumer->erase);
     return decoder_init(&consumer->decoder, setup->policy, setup->digest_key) == OK
                ? OK
                : err_set(err, RETRY, 0, "no memory for a worker's decoder");
@@ -163,87 +170,9 @@ static enum outcome consume_batch(struct consumer *consumer, int wait_ms, struct
     return OK;
 }
 
-/* ---- stage 2: decode ---- */
-
 static enum outcome arena_full(struct consumer *consumer, struct err *err) {
     consumer->work.load.arena_full = true;
     return err_set(err, RETRY, 0, "the batch does not fit its memory");
-}
-
-/* The record's hash is taken only where it may be needed: of what is refused, and of what may be parked or
- * refused by decide because of a ref. The last of each partition gets its own in plan_advances. */
-static enum outcome decode_item(struct consumer *consumer, const struct batch_record *from, struct item *item,
-                                struct err *err) {
-    struct record record;
-    if (consumer->setup.topic_ops->view(consumer->setup.topics, from->message, &consumer->arena, &record) !=
-        OK)
-        return arena_full(consumer, err);
-    item->from = from;
-    item->now_us = consumer->work.now_us;
-    item->event.topic = from->partition->topic;
-    item->event.partition = record.partition;
-    item->event.offset = record.offset;
-    item->event.timestamp_ms = record.timestamp_ms;
-    from->partition->taken_last.offset = record.offset;
-    from->partition->taken_last.timestamp_ms = record.timestamp_ms;
-    from->partition->taken_last_value = record.value;
-    item->refusal = from->refused;
-    record.topic = from->partition->topic;
-    if (from->refused.reason == REASON_NONE &&
-        decode_record(&record, &consumer->decoder, &consumer->arena, &item->event, &item->refusal,
-                      &item->unknown_fields) != OK)
-        return arena_full(consumer, err);
-    if (item->refusal.reason != REASON_NONE || event_infos[item->event.type].key != KEY_CUSTOMER)
-        digest_keyed(consumer->setup.digest_key, record.value, item->record_hash, sizeof item->record_hash);
-    return OK;
-}
-
-static int by_place(const void *a, const void *b) {
-    const struct advance *one = a, *two = b;
-    int order = text_compare(one->topic, two->topic);
-    return order ? order : (one->partition > two->partition) - (one->partition < two->partition);
-}
-
-/* How far each partition of the batch goes on, in the order in which everybody locks positions. */
-static enum outcome plan_advances(struct consumer *consumer, struct err *err) {
-    struct write *write = &consumer->work.write;
-    struct assignment *assignment = &consumer->assignment;
-    write->advances.at = ARENA_ARRAY(&consumer->arena, struct advance, assignment->count + 1);
-    if (!write->advances.at)
-        return arena_full(consumer, err);
-    for (size_t i = 0; i < assignment->count; i++)
-        assignment->partitions[i]->taken = false;
-    for (size_t i = 0; i < consumer->take; i++) {
-        struct partition *partition = consumer->records[i].partition;
-        if (partition->taken)
-            continue;
-        partition->taken = true;
-        digest_keyed(consumer->setup.digest_key, partition->taken_last_value, partition->taken_last.hash,
-                     FINGERPRINT_BYTES);
-        write->advances.at[write->advances.count++] =
-            (struct advance){.topic = partition->topic,
-                             .partition = partition->partition,
-                             .epoch = partition->epoch,
-                             .next = partition->next,
-                             .after = partition->taken_last.offset + 1,
-                             .fingerprint = partition->taken_last,
-                             .decided_us = consumer->work.now_us};
-    }
-    qsort(write->advances.at, write->advances.count, sizeof(*write->advances.at), by_place);
-    return OK;
-}
-
-static enum outcome decode_batch(struct consumer *consumer, struct err *err) {
-    struct work *work = &consumer->work;
-    work->items = ARENA_ARRAY(&consumer->arena, struct item, consumer->take);
-    if (!work->items)
-        return arena_full(consumer, err);
-    for (size_t i = 0; i < consumer->take; i++) {
-        enum outcome outcome = decode_item(consumer, &consumer->records[i], &work->items[work->count++], err);
-        if (outcome != OK)
-            return outcome;
-    }
-    return plan_advances(consumer, err);
 }
 
 /* The calendar's stand-in for stages 1 and 2. */
@@ -316,16 +245,29 @@ static enum outcome load_work(struct consumer *consumer, struct err *err) {
                                .ref_key = again.ref_key,
                                .arena = again.arena,
                                .state = work->state,
+                               .orphans = again.orphans,
+                               .lossy = again.lossy,
                                .now_s = again.now_s};
     return load_batch(&work->load, events, count, err);
 }
 
 /* ---- stage 4: decide (core/decide) ---- */
 
+/* Each output goes out with the `now` at which it was decided. */
+static bool date_outputs(struct consumer *consumer, int64_t now_us) {
+    struct work *work = &consumer->work;
+    while (work->decided_us.count < work->decision.outputs.count) {
+        int64_t *at = ARENA_PUSH(&consumer->arena, &work->decided_us);
+        if (!at)
+            return false;
+        *at = now_us;
+    }
+    return true;
+}
+
 static enum outcome decide_work(struct consumer *consumer, struct err *err) {
     struct work *work = &consumer->work;
     struct decision *decision = &work->decision;
-    LIST(int64_t) decided = {0};
     for (size_t i = 0; i < work->count; i++) {
         struct item *item = &work->items[i];
         const struct event *event = &item->event;
@@ -340,21 +282,19 @@ static enum outcome decide_work(struct consumer *consumer, struct err *err) {
         }
         if (outcome != OK)
             return outcome == RETRY ? arena_full(consumer, err) : outcome;
-        while (decided.count < decision->outputs.count) {
-            int64_t *at = ARENA_PUSH(&consumer->arena, &decided);
-            if (!at)
-                return arena_full(consumer, err);
-            *at = item->now_us;
-        }
+        if (!date_outputs(consumer, item->now_us))
+            return arena_full(consumer, err);
     }
-    work->decided_us = decided.at;
-    return OK;
+    enum outcome outcome = decide_finish(decision);
+    if (outcome == OK && !date_outputs(consumer, decision->now_us))
+        outcome = RETRY;
+    return outcome == RETRY ? arena_full(consumer, err) : outcome;
 }
 
 /* ---- stage 5: store (store.c) ---- */
 
 static enum outcome store_work(struct consumer *consumer, struct err *err) {
-    struct seal_batch how = {consumer->setup.keyring, consumer->sealer, consumer->lookup_key};
+    struct seal_batch how = {consumer->setup.keyring, consumer->sealer};
     consumer->work.write.policy_digest = consumer->setup.policy->digest;
     return store_batch(consumer->setup.reg_ops, consumer->setup.reg, &how, &consumer->work, &consumer->arena,
                        err);
@@ -385,6 +325,7 @@ static enum outcome begin_work(struct consumer *consumer, struct err *err) {
                                .ref_key = setup->ref_key,
                                .arena = &consumer->arena,
                                .state = work->state,
+                               .orphans = setup->orphan_tombstones,
                                .now_s = monotonic_us(consumer) / 1000000};
     work->decision = (struct decision){.policy = setup->policy,
                                        .ref_key = setup->ref_key,
@@ -395,10 +336,8 @@ static enum outcome begin_work(struct consumer *consumer, struct err *err) {
     return work->state ? OK : arena_full(consumer, err);
 }
 
-typedef enum outcome source(struct consumer *consumer, struct err *err);
-
 /* The stages of one transaction: decode, load, decide, store, commit. */
-static enum outcome transact(struct consumer *consumer, source *decode, struct err *err) {
+enum outcome consume_transact(struct consumer *consumer, consume_source *decode, struct err *err) {
     enum outcome outcome = begin_work(consumer, err);
     if (outcome == OK)
         outcome = decode(consumer, err);
@@ -514,7 +453,7 @@ static enum outcome calendar_turn(struct consumer *consumer, struct err *err) {
     consumer->in_calendar = true;
     for (int kind = 0; due && outcome == OK && consumer->calendar.mine && kind < DUE_KINDS; kind++) {
         consumer->calendar.kind = (enum due_kind)kind;
-        outcome = settle(consumer, transact(consumer, calendar_batch, err), err);
+        outcome = settle(consumer, consume_transact(consumer, calendar_batch, err), err);
     }
     consumer->in_calendar = false;
     return outcome;
@@ -526,7 +465,7 @@ enum outcome consume_turn(struct consumer *consumer, int wait_ms, struct err *er
         outcome = take_assignment(consumer, err);
     if (outcome == OK && !consumer->reassigned)
         outcome = claim_due(consumer, err);
-    if (calendar_busy(&consumer->calendar))
+    if (calendar_busy(&consumer->calendar) || (consumer->calendar.mine && erase_at_once(&consumer->erase)))
         wait_ms = 0;
     if (outcome == OK)
         outcome = consume_batch(consumer, assignment_wait_ms(&consumer->assignment, wait_ms), err);
@@ -534,10 +473,12 @@ enum outcome consume_turn(struct consumer *consumer, int wait_ms, struct err *er
         outcome = note_away(consumer, outcome, err);
     while (outcome == OK && consumer->record_count) {
         int64_t began_us = monotonic_us(consumer);
-        outcome = settle(consumer, transact(consumer, decode_batch, err), err);
+        outcome = settle(consumer, consume_transact(consumer, consume_decode, err), err);
         metrics_observe_us(METRIC_BATCH_SECONDS, monotonic_us(consumer) - began_us);
     }
-    return outcome == OK ? calendar_turn(consumer, err) : outcome;
+    if (outcome == OK)
+        outcome = calendar_turn(consumer, err);
+    return outcome == OK ? consume_erase(consumer, err) : outcome;
 }
 
 /* ---- how it stands ---- */
@@ -560,5 +501,6 @@ bool consumer_ready(const struct consumer *consumer, char *reason, size_t room) 
 
 bool consumer_caught_up(const struct consumer *consumer) {
     return consumer->assigned_once && !consumer->reassigned && !consumer->away &&
-           assignment_caught_up(&consumer->assignment) && !calendar_busy(&consumer->calendar);
+           assignment_caught_up(&consumer->assignment) && !calendar_busy(&consumer->calendar) &&
+           !(consumer->calendar.mine && erase_busy(&consumer->erase));
 }

@@ -9,6 +9,7 @@
 #include "consumer/assignment.h"
 #include "consumer/calendar.h"
 #include "consumer/decode.h"
+#include "consumer/erase.h"
 #include "consumer/seal_batch.h"
 #include "consumer/seams.h"
 #include "consumer/work.h"
@@ -20,6 +21,7 @@ struct consume_setup {
     void *topics;
     const struct register_ops *reg_ops;
     void *reg;
+    const struct erase_ops *erase_ops; /* over the same reg; NULL: nobody destroys keys */
     const struct clock_ops *clock;
     void *clock_context;
     struct keyring *keyring;
@@ -30,6 +32,7 @@ struct consume_setup {
     const struct ref_key *ref_key;
     const uint8_t *digest_key; /* 32 bytes */
     struct text owner;         /* "host/instance/worker" */
+    bool orphan_tombstones;    /* there are some of persons that the register does not know (at start) */
     size_t batch_records, batch_bytes, arena_bytes;
     int linger_ms;
 };
@@ -49,6 +52,7 @@ struct consumer {
     struct consume_setup setup;
     struct assignment assignment;
     struct calendar calendar;
+    struct erase erase;
     struct arena arena;
     struct decoder decoder;
     struct json_writer *writer;
@@ -81,6 +85,24 @@ void consumer_release(struct consumer *consumer);
  * record), brings all of it through, then looks at the calendar. Whatever is away is waited out: OK. FATAL
  * ends the process. */
 enum outcome consume_turn(struct consumer *consumer, int wait_ms, struct err *err) MUST_CHECK;
+
+/* Stage 2 for the records that go into this transaction: work's items and advances (consume_decode.c). */
+enum outcome consume_decode(struct consumer *consumer, struct err *err) MUST_CHECK;
+
+/* At the end of a run until it has caught up: what the others' last transactions have doomed goes too, as far
+ * as nothing is away. */
+void consume_erase_rest(struct consumer *consumer);
+/* What erasing transactions have doomed is destroyed, by the worker that keeps the calendar
+ * (consume_erase.c).
+ */
+enum outcome consume_erase(struct consumer *consumer, struct err *err) MUST_CHECK;
+
+/* What stands for stages 1 and 2: fills consumer->work's items and the advances of its write; no items: there
+ * is nothing to do. */
+typedef enum outcome consume_source(struct consumer *consumer, struct err *err);
+/* The stages of one transaction: decode, load, decide, store, commit. Whoever calls it sees to what becomes
+ * of it: the loop does (settle.h), and `restore reconcile`. */
+enum outcome consume_transact(struct consumer *consumer, consume_source *decode, struct err *err) MUST_CHECK;
 
 /* True when everything that the group gave is read; else why not, for /readyz. */
 bool consumer_ready(const struct consumer *consumer, char *reason, size_t room);

@@ -102,7 +102,7 @@ static struct text sequence_trimmed(struct text sequence) {
 
 /* The envelope's texts into the batch's arena, and the digest. RETRY when the arena is full. */
 static enum outcome event_complete(struct decoder *decoder, const struct envelope *envelope,
-                                   struct arena *arena, struct event *event) {
+                                   const struct record *record, struct arena *arena, struct event *event) {
     struct text canonical = json_writer_text(decoder->canonical);
     struct text topic = arena_text(arena, event->topic);
     event->version.source = nfc_text(arena, envelope->source);
@@ -117,6 +117,10 @@ static enum outcome event_complete(struct decoder *decoder, const struct envelop
     }
     event->topic = topic;
     digest_keyed(decoder->digest_key, canonical, event->version.digest, DIGEST_BYTES);
+    if (event->type == COMMAND_TIED) {
+        event->as.tied.request_id = arena_text(arena, record->key);
+        return event->as.tied.request_id.at ? OK : RETRY;
+    }
     if (event->type == NOTICE_ACKNOWLEDGED && event->as.ack.outcome != ACK_RETAINED) {
         event->as.ack.ground = event->as.ack.until = TEXT_ABSENT; /* said of nothing that is retained */
     }
@@ -152,7 +156,7 @@ static enum outcome decode_steps(const struct record *record, struct decoder *de
     if (refusal->reason != REASON_NONE) {
         return OK;
     }
-    return event_complete(decoder, &envelope, arena, event);
+    return event_complete(decoder, &envelope, record, arena, event);
 }
 
 enum outcome decode_record(const struct record *record, struct decoder *decoder, struct arena *arena,

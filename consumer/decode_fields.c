@@ -96,6 +96,9 @@ static enum reason judge_text(const struct field *field, struct text text) {
     case KIND_REF:
         fine = text.size == 43 && all_in(text, IN_REF);
         break;
+    case KIND_SEALED:
+        fine = text.size >= 1 && (int64_t)text.size <= field->most && all_in(text, IN_REF);
+        break;
     case KIND_TEXT: {
         size_t length = utf8_length(text);
         fine = length >= 1 && length <= (size_t)field->most;

@@ -86,12 +86,21 @@ void rules_conditional(const struct json *data, enum event_type type, struct ref
 
 /* ---- against key, guest rule, policy ---- */
 
-static struct text key_expected(const struct json *data, const struct event *event) {
+#define ID_MOST 64
+
+/* A command says whose request it is inside its seal, and the key is bound to that (command.c). */
+static struct text key_of_command(const struct record *record) {
+    bool may_be = record->key.at && record->key.size >= 1 && record->key.size <= ID_MOST;
+    return may_be ? record->key : TEXT_ABSENT;
+}
+
+static struct text key_expected(const struct json *data, const struct record *record,
+                                const struct event *event) {
     switch (event_infos[event->type].key) {
     case KEY_CUSTOMER:
         return event->customer_id;
     case KEY_REQUEST:
-        return event->as.request.request_id;
+        return event->type == COMMAND_TIED ? key_of_command(record) : event->as.request.request_id;
     case KEY_REF:
         return event->type == DELIVERY_STATUS ? event->as.delivery.shipment_ref : event->as.ack.notice_ref;
     case KEY_CUSTOMER_OR_TOKEN:
@@ -146,7 +155,7 @@ static void judge_shipment(const struct event *event, const struct policy *polic
 
 void rules_crosswise(const struct json *data, const struct record *record, const struct event *event,
                      const struct policy *policy, struct refusal *refusal) {
-    struct text expected = key_expected(data, event);
+    struct text expected = key_expected(data, record, event);
     if (!record->key.at || !text_equal(record->key, expected)) {
         refuse(refusal, REASON_KEY_MISMATCH, "key");
     } else if (guest_mismatch(data, event)) {

@@ -217,6 +217,11 @@ static const struct field acknowledged[] = {
     {NAME("until"), KIND_DATE, OPTIONAL, OF(as.ack.until)},
 };
 
+/* What it says is sealed: command.c */
+static const struct field command[] = {
+    {NAME("sealed"), KIND_SEALED, REQUIRED, OF(as.tied.sealed), .most = 4096},
+};
+
 const struct fields decode_tables[EVENT_INPUT_TYPES] = {
     [CUSTOMER_REGISTERED] = TABLE(registered),
     [CUSTOMER_CHANGED] = TABLE(changed),
@@ -240,6 +245,7 @@ const struct fields decode_tables[EVENT_INPUT_TYPES] = {
     [REQUEST_IDENTIFIED] = TABLE(identified),
     [DELIVERY_STATUS] = TABLE(delivery_status),
     [NOTICE_ACKNOWLEDGED] = TABLE(acknowledged),
+    [COMMAND_TIED] = TABLE(command),
 };
 _Static_assert(sizeof(enum delivery_status) == sizeof(unsigned) &&
                    sizeof(enum ack_outcome) == sizeof(unsigned),

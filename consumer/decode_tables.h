@@ -11,7 +11,8 @@ enum kind {
     KIND_ID,          /* most: length */
     KIND_CUSTOMER_ID, /* an id that names no recipient */
     KIND_REF,
-    KIND_TEXT, /* most: code points */
+    KIND_SEALED, /* base64url without padding; most: characters */
+    KIND_TEXT,   /* most: code points */
     KIND_COUNTRY,
     KIND_CURRENCY,
     KIND_PHONE,

@@ -33,15 +33,20 @@ struct load {
     const struct ref_key *ref_key;
     struct arena *arena;
     struct state *state;
+    bool orphans; /* there are tombstones of persons that the register does not know */
+    bool lossy; /* profiles and deliveries whose key is destroyed are taken for empty: `restore reconcile` */
     int64_t now_s; /* monotonic */
     /* made */
     struct load_entry *entries; /* open addressing, `room` a power of two */
     size_t room, count;
-    LIST(struct read_key) refs, parked, persons, orders, shipments, notices; /* to be read in this round */
-    LIST(struct loaded_cell *) unopened;                                     /* wanted, not opened yet */
-    bool waits;              /* the event just asked met something not loaded yet */
-    bool arena_full;         /* why RETRY was returned: take fewer records */
-    const char *park_reason; /* why POISON was returned: a stored cell cannot be opened */
+    /* to be read in this round; orphans: owner the subject, object the person */
+    LIST(struct read_key)
+    refs, parked, persons, orphaned, orders, shipments, notices, consents, requests, addresses, wholes;
+    LIST(struct loaded_cell *) unopened; /* wanted, not opened yet */
+    size_t lost;                         /* lossy: how many cells were taken for empty */
+    bool waits;                          /* the event just asked met something not loaded yet */
+    bool arena_full;                     /* why RETRY was returned: take fewer records */
+    const char *park_reason;             /* why POISON was returned: a stored cell cannot be opened */
 };
 
 /* So many parked events of one ref are brought when it may become known; the calendar brings the rest. */

@@ -1,5 +1,6 @@
 /* kundregister-consumer: reads its configuration, checks what must hold, starts the workers and watches over
  * them. */
+#include "consumer/reconcile.h"
 #include "consumer/start.h"
 #include "consumer/worker.h"
 #include "core/clock.h"
@@ -31,46 +32,70 @@
 
 static const char help[] =
     "usage: kundregister-consumer [run] [--config FILE] [--instance N] [--until-caught-up]\n"
+    "       kundregister-consumer reconcile --reason TEXT [--config FILE] [--json]\n"
     "       kundregister-consumer --help | --version | --list-kill-points\n"
     "\n"
-    "Takes the shop's and the carriers' events into the register.\n"
+    "run        takes the shop's and the carriers' events into the register\n"
+    "reconcile  after a register or vault was restored from a backup: erases again what was erased since,\n"
+    "           as the topic, the vault and the register remember it. Consumers must be stopped.\n"
     "\n"
     "  --config FILE      the configuration (default: $KUNDREGISTER_CONFIG)\n"
     "  --instance N       this process's number among those on this host (default: consumer.instance, 0)\n"
     "  --until-caught-up  end once everything that was in the topics at the start is through; with exit\n"
     "                     code 1 when partitions are parked: the log names each, and why\n"
+    "  --reason TEXT      why; it stands in the audit\n"
+    "  --json             the report as JSON\n"
     "  --help             this text\n"
     "\n"
     "SIGTERM ends it after the batches in hand, within consumer.drain.seconds. SIGHUP reads log.level "
     "again.\n"
     "Exit codes: 0 ended as asked; 1 a worker cannot go on (start it again), or a partition is parked\n"
-    "(--until-caught-up); 2 wrong usage; 75 the drain time was over; 78 configuration, schema, policy, "
-    "vault\n"
-    "or instance is not as it must be (see the log).\n";
+    "(--until-caught-up), or a consumer runs (reconcile); 2 wrong usage; 69 a server is away (reconcile), "
+    "run\n"
+    "it again; 75 the drain time was over; 78 configuration, schema, policy, vault or instance is not as it\n"
+    "must be, or the register lacks erasures (see the log).\n";
 
-static const char *const kill_points[] = {"consumer.rebalance",
-                                          "consumer.before_claim",
-                                          "consumer.after_claim",
-                                          "consumer.before_vault",
-                                          "consumer.after_vault",
-                                          "consumer.before_write",
-                                          "consumer.write_unsynced",
-                                          "consumer.written",
-                                          "consumer.before_commit",
-                                          "consumer.after_commit",
-                                          NULL};
+static const char *const kill_points[] = {"consumer.rebalance",        "consumer.before_claim",
+                                          "consumer.after_claim",      "consumer.before_vault",
+                                          "consumer.after_vault",      "consumer.before_write",
+                                          "consumer.write_unsynced",   "consumer.written",
+                                          "consumer.before_commit",    "consumer.after_commit",
+                                          "consumer.before_destroy",   "consumer.after_destroy",
+                                          "consumer.before_destroyed", NULL};
 
 struct options {
     const char *config_path;
     char instance[64];
     bool until_caught_up;
+    bool reconcile, json;
+    const char *reason;
 };
+
+/* What stands beside the options. Returns as read_options. */
+static int read_words(int argc, char **argv, struct options *options) {
+    if (optind < argc && strcmp(argv[optind], "reconcile") == 0)
+        options->reconcile = true, optind++;
+    else if (optind < argc && strcmp(argv[optind], "run") == 0)
+        optind++;
+    if (optind < argc) {
+        fprintf(stderr, "kundregister-consumer: unexpected argument\n\n%s", help);
+        return USAGE + 1;
+    }
+    if (options->reconcile && (!options->reason || !*options->reason)) {
+        fputs("kundregister-consumer reconcile: --reason TEXT is needed: why; it stands in the audit\n",
+              stderr);
+        return USAGE + 1;
+    }
+    return 0;
+}
 
 /* 0: go on; else the exit code + 1. */
 static int read_options(int argc, char **argv, struct options *options) {
     static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
                                           {"instance", required_argument, NULL, 'i'},
                                           {"until-caught-up", no_argument, NULL, 'u'},
+                                          {"reason", required_argument, NULL, 'r'},
+                                          {"json", no_argument, NULL, 'j'},
                                           {"help", no_argument, NULL, 'h'},
                                           {"version", no_argument, NULL, 'v'},
                                           {"list-kill-points", no_argument, NULL, 'k'},
@@ -87,6 +112,12 @@ static int read_options(int argc, char **argv, struct options *options) {
         case 'u':
             options->until_caught_up = true;
             break;
+        case 'r':
+            options->reason = optarg;
+            break;
+        case 'j':
+            options->json = true;
+            break;
         case 'h':
             fputs(help, stdout);
             return EX_OK + 1;
@@ -100,13 +131,7 @@ static int read_options(int argc, char **argv, struct options *options) {
             return USAGE + 1;
         }
     }
-    if (optind < argc && strcmp(argv[optind], "run") == 0)
-        optind++;
-    if (optind < argc) {
-        fprintf(stderr, "kundregister-consumer: unexpected argument\n\n%s", help);
-        return USAGE + 1;
-    }
-    return 0;
+    return read_words(argc, argv, options);
 }
 
 static void complain_config(void *context, enum config_grade grade, const char *where, const char *message) {
@@ -153,7 +178,7 @@ static enum outcome await_start(struct start *start, unsigned workers, struct er
             return outcome;
         log_write(LOG_WARNING, "start_waits", "Something is away; it is waited for.", LOG_ERR(err));
         for (unsigned i = 0; i < workers; i++)
-            ready_set(i, false, "starting: register or vault cannot be reached");
+            ready_set(i, false, "starting: register, vault or Kafka cannot be reached");
         if (!stop_sleep_ms(START_PAUSE_MS))
             return RETRY;
     }
@@ -274,6 +299,50 @@ static int work(const struct options *options, struct start *start, struct err *
     return start->refused ? EX_CONFIG : outcome != OK || parked ? FAILED : EX_OK;
 }
 
+/* ---- reconcile ---- */
+
+static void print_reconciled(const struct reconcile_sum *sum, bool json) {
+    static const char sentences[] = "Erasures that the register lacked:              %zu\n"
+                                    "  of persons that it knows, erased again:       %zu\n"
+                                    "    of which data without a key was let go:     %zu\n"
+                                    "  of subjects unknown to it, remembered:        %zu\n"
+                                    "What waited and lost its key with the vault:    %zu\n"
+                                    "Erased persons whose keys went again:           %zu%s\n"
+                                    "Tombstones given to the vault besides:          %zu\n"
+                                    "Erasures remembered now, in the register:       %zu\n";
+    static const char object[] = "{\"register_lacked\":%zu,\"erased_again\":%zu,\"unreadable\":%zu,"
+                                 "\"unknown\":%zu,\"let_go\":%zu,\"destroyed_again\":%zu,\"vault_older\":%s,"
+                                 "\"vault_told\":%zu,\"register\":%zu,\"topic_lacks\":%zu}\n";
+    const char *older = json ? (sum->vault_older ? "true" : "false")
+                             : (sum->vault_older ? " (an older vault was restored)" : "");
+    if (json) {
+        printf(object, remember_lacking(&sum->found), sum->erased_again, sum->unreadable, sum->unknown,
+               sum->let_go, sum->destroyed, older, sum->told, sum->left.registered, sum->left.topic_lacks);
+        return;
+    }
+    printf(sentences, remember_lacking(&sum->found), sum->erased_again, sum->unreadable, sum->unknown,
+           sum->let_go, sum->destroyed, older, sum->told, sum->left.registered);
+    if (sum->left.topic_lacks)
+        printf("The topic " ERASURE_TOPIC " lacks %zu of these%s: those waiting in the outbox come with the\n"
+               "relay; if Kafka lost records, run kundregister producer reconcile.\n",
+               sum->left.topic_lacks, sum->left.topic_missing ? " (it does not exist)" : "");
+    puts("Start the consumers again.");
+}
+
+static int reconcile(const struct options *options, struct worker_shared *shared, struct err *err) {
+    struct reconcile_sum sum;
+    ready_init(1);
+    enum outcome outcome = reconcile_run(shared, options->reason, &sum, err);
+    if (outcome == OK) {
+        print_reconciled(&sum, options->json);
+        return EX_OK;
+    }
+    int code = outcome == RETRY ? EX_UNAVAILABLE : outcome == POISON ? FAILED : EX_CONFIG;
+    log_write(LOG_ERROR, code == EX_CONFIG ? "refused" : "failed", "Nothing is reconciled yet.",
+              LOG_ERR(err));
+    return code;
+}
+
 int main(int argc, char **argv) {
     struct options options = {0};
     struct config config = {0};
@@ -303,7 +372,7 @@ int main(int argc, char **argv) {
     if (outcome == OK)
         outcome = read_shared(&shared, &config, &policy, &err);
     shared.until_caught_up = options.until_caught_up;
-    if (outcome == OK) {
+    if (outcome == OK && !options.reconcile) {
         ready_init((unsigned)config.consumer.workers);
         if (config.consumer.http_port)
             http = http_serve(config.consumer.http_address, (int)config.consumer.http_port, SILENCE_MAX_MS,
@@ -312,7 +381,7 @@ int main(int argc, char **argv) {
             outcome = FATAL;
     }
     if (outcome == OK)
-        code = work(&options, &start, &err);
+        code = options.reconcile ? reconcile(&options, &shared, &err) : work(&options, &start, &err);
     else
         log_write(LOG_ERROR, "refused", "The consumer does not start.", LOG_ERR(&err));
     start_release(&start);

@@ -35,6 +35,8 @@ enum outcome register_read(void *reg, struct arena *arena, const struct read_req
 enum outcome register_due(void *reg, struct arena *arena, enum due_kind kind, int64_t now_us,
                           const struct row_parked *after, size_t limit, struct row_parked **rows,
                           size_t *count, struct err *err);
+enum outcome register_unpublished(void *reg, struct arena *arena, const struct key_doom *dooms, size_t count,
+                                  struct row_unpublished **rows, size_t *row_count, struct err *err);
 enum outcome register_write(void *reg, struct arena *arena, struct write *write, struct err *err);
 
 /* For the parts: closes a connection that broke; returns outcome. */

@@ -6,9 +6,14 @@ enum read_part {
     PART_REFS,
     PART_PARKED,
     PART_PERSONS,
+    PART_ORPHANS,
     PART_ORDERS,
     PART_SHIPMENTS,
     PART_NOTICES,
+    PART_CONSENTS,
+    PART_REQUESTS,
+    PART_ADDRESSES,
+    PART_WHOLES,
     READ_PARTS
 };
 
@@ -93,6 +98,40 @@ static void take_notice(struct copier *copier, struct read_rows *rows) {
                                                                   .merge = copied(copier, 4)};
 }
 
+static void take_consent(struct copier *copier, struct read_rows *rows) {
+    rows->consents.at[rows->consents.count++] = (struct row_consent){.person = copied(copier, 0),
+                                                                     .fact = copied(copier, 1),
+                                                                     .proof = copied_cell(copier, 2, 3),
+                                                                     .merge = copied(copier, 4)};
+}
+static struct row_guarded copied_guarded(struct copier *copier) {
+    return (struct row_guarded){copied(copier, 0), db_int(copier->result, copier->row, 1), copied(copier, 2)};
+}
+static void take_request(struct copier *copier, struct read_rows *rows) {
+    rows->requests.at[rows->requests.count++] = copied_guarded(copier);
+}
+static void take_address(struct copier *copier, struct read_rows *rows) {
+    rows->addresses.at[rows->addresses.count++] = copied_guarded(copier);
+}
+static void take_whole(struct copier *copier, struct read_rows *rows) {
+    rows->wholes.at[rows->wholes.count++] =
+        (struct row_whole){.person = copied(copier, 0),
+                           .is_order = db_bool(copier->result, copier->row, 1),
+                           .key = {copied(copier, 2), copied(copier, 3)}};
+}
+static void take_orphan(struct copier *copier, struct read_rows *rows) {
+    const struct db_result *result = copier->result;
+    size_t row = copier->row;
+    rows->orphans.at[rows->orphans.count++] = (struct row_orphan){
+        .subject = copied(copier, 0),
+        .cut = {.cut_us = db_time(result, row, 1),
+                .cause = text_is(db_text(result, row, 2), "request") ? CUT_REQUEST : CUT_CLOSED,
+                .valid = db_bool(result, row, 3),
+                .complete = db_bool(result, row, 4),
+                .completed_us = db_time(result, row, 5),
+                .restored = true}};
+}
+
 static bool rows_room(struct arena *arena, struct read_rows *rows, enum read_part part, size_t count) {
     switch (part) {
     case PART_REFS:
@@ -107,6 +146,16 @@ static bool rows_room(struct arena *arena, struct read_rows *rows, enum read_par
         return (rows->shipments.at = ARENA_ARRAY(arena, struct row_shipment, count)) != NULL;
     case PART_NOTICES:
         return (rows->notices.at = ARENA_ARRAY(arena, struct row_notice, count)) != NULL;
+    case PART_CONSENTS:
+        return (rows->consents.at = ARENA_ARRAY(arena, struct row_consent, count)) != NULL;
+    case PART_REQUESTS:
+        return (rows->requests.at = ARENA_ARRAY(arena, struct row_guarded, count)) != NULL;
+    case PART_ADDRESSES:
+        return (rows->addresses.at = ARENA_ARRAY(arena, struct row_guarded, count)) != NULL;
+    case PART_WHOLES:
+        return (rows->wholes.at = ARENA_ARRAY(arena, struct row_whole, count)) != NULL;
+    case PART_ORPHANS:
+        return (rows->orphans.at = ARENA_ARRAY(arena, struct row_orphan, count)) != NULL;
     default:
         return false;
     }
@@ -115,7 +164,8 @@ static bool rows_room(struct arena *arena, struct read_rows *rows, enum read_par
 static enum outcome take_rows(struct arena *arena, const struct db_result *result, enum read_part part,
                               struct read_rows *rows, struct err *err) {
     static void (*const takers[READ_PARTS])(struct copier *, struct read_rows *) = {
-        take_ref, take_parked, take_person, take_order, take_shipment, take_notice};
+        take_ref,    take_parked,  take_person,  take_orphan,  take_order, take_shipment,
+        take_notice, take_consent, take_request, take_address, take_whole};
     struct copier copier = {.arena = arena, .result = result};
     size_t count = db_rows(result);
     if (count && !rows_room(arena, rows, part, count))
@@ -137,7 +187,12 @@ enum outcome register_read(void *context, struct arena *arena, const struct read
                            [PART_PERSONS] = {&query_consumer_read_persons, &request->persons},
                            [PART_ORDERS] = {&query_consumer_read_orders, &request->orders},
                            [PART_SHIPMENTS] = {&query_consumer_read_shipments, &request->shipments},
-                           [PART_NOTICES] = {&query_consumer_read_notices, &request->notices}};
+                           [PART_NOTICES] = {&query_consumer_read_notices, &request->notices},
+                           [PART_CONSENTS] = {&query_consumer_read_consents, &request->consents},
+                           [PART_REQUESTS] = {&query_consumer_read_requests, &request->requests},
+                           [PART_ADDRESSES] = {&query_consumer_read_addresses, &request->addresses},
+                           [PART_WHOLES] = {&query_consumer_read_whole, &request->wholes},
+                           [PART_ORPHANS] = {&query_consumer_read_orphans, &request->orphans}};
     enum outcome outcome = OK;
     size_t sent = 0;
     enum read_part asked[READ_PARTS];
@@ -196,6 +251,50 @@ enum outcome register_due(void *context, struct arena *arena, enum due_kind kind
     struct copier copier = {.arena = arena, .result = result};
     for (; outcome == OK && copier.row < *count; copier.row++)
         take_parked(&copier, &taken);
+    if (outcome == OK && copier.full)
+        outcome = register_no_memory(err);
+    db_result_release(result);
+    return register_noted(reg, outcome);
+}
+
+static struct row_unpublished taken_unpublished(struct copier *copier) {
+    return (struct row_unpublished){.seq = db_int(copier->result, copier->row, 0),
+                                    .row_id = copied(copier, 1),
+                                    .person = copied(copier, 2),
+                                    .generation = db_int(copier->result, copier->row, 3),
+                                    .category = (enum category)db_int(copier->result, copier->row, 4),
+                                    .customer_id = copied(copier, 5),
+                                    .shipment_id = copied(copier, 6),
+                                    .body = copied(copier, 7)};
+}
+
+enum outcome register_unpublished(void *context, struct arena *arena, const struct key_doom *dooms,
+                                  size_t count, struct row_unpublished **rows, size_t *row_count,
+                                  struct err *err) {
+    struct register_postgres *reg = context;
+    struct db_result *result = NULL;
+    *row_count = 0;
+    if (!reg->db)
+        return err_set(err, RETRY, 0, "the register is not connected");
+    struct db_params *params = db_params_new(arena, 3);
+    struct db_column *persons = params ? db_column(params, DB_TEXT, count) : NULL;
+    struct db_column *generations = persons ? db_column(params, DB_INT8, count) : NULL;
+    struct db_column *categories = generations ? db_column(params, DB_INT2, count) : NULL;
+    if (!categories)
+        return register_no_memory(err);
+    for (size_t i = 0; i < count; i++) {
+        db_put_text(persons, dooms[i].person);
+        db_put_int(generations, dooms[i].generation);
+        db_put_int(categories, dooms[i].category);
+    }
+    enum outcome outcome = db_run(reg->db, &query_consumer_read_unpublished, params, &result, err);
+    size_t found = outcome == OK ? db_rows(result) : 0;
+    struct copier copier = {.arena = arena, .result = result};
+    *rows = ARENA_ARRAY(arena, struct row_unpublished, found + 1);
+    if (outcome == OK && !*rows)
+        outcome = register_no_memory(err);
+    for (; outcome == OK && copier.row < found; copier.row++)
+        (*rows)[(*row_count)++] = taken_unpublished(&copier);
     if (outcome == OK && copier.full)
         outcome = register_no_memory(err);
     db_result_release(result);

@@ -41,6 +41,9 @@ static void put_bool(struct row *row, bool value) {
 static void put_time(struct row *row, int64_t value) {
     db_put_time(*row->next++, value);
 }
+static void put_date(struct row *row, int32_t value) {
+    db_put_date(*row->next++, value);
+}
 static void put_null(struct row *row) {
     db_put_null(*row->next++);
 }
@@ -91,12 +94,16 @@ struct db_params *rows_persons(struct arena *arena, const struct write *write) {
         put_text(&row, person->person);
         put_int(&row, person->generation);
         put_int(&row, person->revision + 1);
-        put_bool(&row, person->opened);
-        put_text(&row, person->kind);
+        bool ended = person->ended;
+        if (ended)
+            put_null(&row);
+        else
+            put_bool(&row, person->opened);
+        put_text(&row, ended ? TEXT_ABSENT : person->kind);
         put_text(&row, person->notice.id);
-        put_text(&row, person->notice.language);
-        put_time(&row, person->closed_us);
-        put_time(&row, person_last_activity(person));
+        put_text(&row, ended ? TEXT_ABSENT : person->notice.language);
+        put_time(&row, ended ? TIME_NONE : person->closed_us);
+        put_time(&row, ended ? TIME_NONE : person_last_activity(person));
         put_cell(&row, &person->profile);
         put_text(&row, write->persons.at[i].merge);
     }
@@ -221,10 +228,10 @@ struct db_params *rows_notices(struct arena *arena, const struct write *write) {
         put_text(&row, disclosures);
         put_text(&row, fields);
         put_time(&row, notice->decided_us);
-        db_put_date(*row.next++, notice->answer_by);
+        put_date(&row, notice->answer_by);
         put_int(&row, notice->reminder);
         put_text(&row, answered ? text_of(ack_outcome_names[notice->outcome]) : TEXT_ABSENT);
-        db_put_date(*row.next++, notice->retained_until);
+        put_date(&row, notice->retained_until);
         put_cell(&row, &notice->ground);
         put_text(&row, write->notices.at[i].merge);
     }
@@ -232,7 +239,158 @@ struct db_params *rows_notices(struct arena *arena, const struct write *write) {
     return columns.params;
 }
 
+/* ---- consents, requests, addresses ---- */
+
+static struct text act_name(enum event_type act) {
+    return act == CONSENT_GRANTED     ? TEXT("granted")
+           : act == CONSENT_WITHDRAWN ? TEXT("withdrawn")
+                                      : TEXT("objected");
+}
+
+struct db_params *rows_consents(struct arena *arena, const struct write *write) {
+    struct columns columns;
+    if (!COLUMNS(&columns, 1, write->consents.count, DB_TEXT, DB_TEXT, DB_INT8, DB_TIMESTAMPTZ, DB_TEXT,
+                 DB_TEXT, DB_TEXT, DB_TEXT, DB_BOOL, DB_TEXT, DB_DATE, DB_BYTEA, DB_BYTEA))
+        return NULL;
+    for (size_t i = 0; i < write->consents.count; i++) {
+        const struct consent *consent = write->consents.at[i].at;
+        struct row row = {columns.at};
+        put_text(&row, consent->person);
+        put_text(&row, consent->fact);
+        put_int(&row, consent->generation);
+        put_time(&row, consent->version.time_us);
+        put_text(&row, act_name(consent->act));
+        put_text(&row, consent->purpose);
+        put_text(&row, consent->channel);
+        put_text(&row, consent->basis);
+        if (consent->has_confirmed)
+            put_bool(&row, consent->confirmed);
+        else
+            put_null(&row);
+        put_text(&row, consent->order_id);
+        put_cell(&row, &consent->proof);
+        put_text(&row, write->consents.at[i].merge);
+    }
+    db_param_int4(columns.params, write->policy);
+    return columns.params;
+}
+
+struct db_params *rows_requests(struct arena *arena, const struct write *write) {
+    struct columns columns;
+    if (!COLUMNS(&columns, 1, write->requests.count, DB_TEXT, DB_INT8, DB_TEXT, DB_BOOL, DB_TEXT, DB_TEXT,
+                 DB_TIMESTAMPTZ, DB_TIMESTAMPTZ, DB_TEXT, DB_DATE, DB_DATE, DB_BYTEA))
+        return NULL;
+    for (size_t i = 0; i < write->requests.count; i++) {
+        const struct request *request = write->requests.at[i].at;
+        const struct received_fact *received =
+            request->received.count ? &request->received.at[request->received.count - 1] : NULL;
+        const struct tie *tie = request->ties.count ? &request->ties.at[request->ties.count - 1] : NULL;
+        bool is_case = received && !text_present(received->person);
+        bool seen = received || request->identified_us != TIME_NONE;
+        struct row row = {columns.at};
+        put_text(&row, request->request_id);
+        put_int(&row, request->revision + 1);
+        put_text(&row, received && !is_case ? received->person : is_case && tie ? tie->person : TEXT_ABSENT);
+        put_bool(&row, is_case);
+        put_text(&row, received ? received->channel : TEXT_ABSENT);
+        put_text(&row, seen ? text_of(identity_names[request->strongest]) : TEXT_ABSENT);
+        put_time(&row, received ? received->version.time_us : TIME_NONE);
+        put_time(&row, request->identified_us);
+        put_text(&row, text_of(request_state_names[request->state]));
+        put_date(&row, request->due);
+        put_date(&row, request->until);
+        put_text(&row, write->requests.at[i].merge);
+    }
+    db_param_int4(columns.params, write->policy);
+    return columns.params;
+}
+
+static bool is_armed(const struct address *address) {
+    for (size_t i = 0; i < address->entries.count; i++) {
+        const struct address_entry *entry = &address->entries.at[i];
+        if (entry->objected_first_us != TIME_NONE || entry->withdrawn_us != TIME_NONE)
+            return true;
+    }
+    return false;
+}
+
+struct db_params *rows_addresses(struct arena *arena, const struct write *write) {
+    struct columns columns;
+    if (!COLUMNS(&columns, 0, write->addresses.count, DB_TEXT, DB_INT8, DB_BOOL, DB_BYTEA))
+        return NULL;
+    for (size_t i = 0; i < write->addresses.count; i++) {
+        const struct address *address = write->addresses.at[i].at;
+        struct row row = {columns.at};
+        put_text(&row, address->hash);
+        put_int(&row, address->revision + 1);
+        put_bool(&row, is_armed(address));
+        put_text(&row, write->addresses.at[i].merge);
+    }
+    return columns.params;
+}
+
+/* ---- what an erasure leaves ---- */
+
+struct db_params *rows_tombstones(struct arena *arena, const struct write *write) {
+    struct columns columns;
+    if (!COLUMNS(&columns, 1, write->tombstones.count, DB_TEXT, DB_TIMESTAMPTZ, DB_TEXT, DB_INT8, DB_TEXT,
+                 DB_TEXT, DB_BOOL, DB_BOOL, DB_TIMESTAMPTZ, DB_BOOL))
+        return NULL;
+    for (size_t i = 0; i < write->tombstones.count; i++) {
+        const struct write_tombstone *tombstone = &write->tombstones.at[i];
+        const struct cut *cut = tombstone->at;
+        struct row row = {columns.at};
+        put_text(&row, tombstone->subject);
+        put_time(&row, cut->cut_us);
+        put_text(&row, tombstone->person);
+        put_int(&row, tombstone->generation);
+        put_text(&row, cut->cause == CUT_REQUEST ? TEXT("request") : TEXT("closed"));
+        put_text(&row, tombstone->categories);
+        put_bool(&row, cut->valid);
+        put_bool(&row, cut->complete);
+        put_time(&row, cut->completed_us);
+        put_bool(&row, cut->restored);
+    }
+    db_param_int4(columns.params, write->policy);
+    return columns.params;
+}
+
+struct db_params *rows_doomed(struct arena *arena, const struct write *write) {
+    struct columns columns;
+    if (!COLUMNS(&columns, 1, write->doomed.count, DB_TEXT, DB_INT8, DB_INT2, DB_INT4, DB_INT4))
+        return NULL;
+    for (size_t i = 0; i < write->doomed.count; i++) {
+        const struct key_doom *doom = &write->doomed.at[i];
+        struct row row = {columns.at};
+        put_text(&row, doom->person);
+        put_int(&row, doom->generation);
+        put_int(&row, doom->category);
+        put_int(&row, doom->cells);
+        put_int(&row, doom->transit);
+    }
+    db_param_time(columns.params, write->now_us);
+    return columns.params;
+}
+
+struct db_params *rows_resealed(struct arena *arena, const struct write *write) {
+    struct columns columns;
+    if (!COLUMNS(&columns, 0, write->resealed.count, DB_INT8, DB_BYTEA, DB_BYTEA))
+        return NULL;
+    for (size_t i = 0; i < write->resealed.count; i++) {
+        const struct write_resealed *resealed = &write->resealed.at[i];
+        struct row row = {columns.at};
+        put_int(&row, resealed->seq);
+        put_text(&row, resealed->row_id);
+        put_text(&row, resealed->body);
+    }
+    return columns.params;
+}
+
 /* ---- refs and parked events ---- */
+
+static struct text ref_kind_name(enum ref_kind kind) {
+    return kind == REF_SHIPMENT ? TEXT("shipment") : kind == REF_NOTICE ? TEXT("notice") : TEXT("token");
+}
 
 struct db_params *rows_refs(struct arena *arena, const struct ref_entry *const *refs, size_t count) {
     struct columns columns;
@@ -243,7 +401,7 @@ struct db_params *rows_refs(struct arena *arena, const struct ref_entry *const *
         bool known = ref->now == REF_KNOWN;
         struct row row = {columns.at};
         put_text(&row, ref->ref);
-        put_text(&row, ref->kind == REF_SHIPMENT ? TEXT("shipment") : TEXT("notice"));
+        put_text(&row, ref_kind_name(ref->kind));
         put_text(&row, known ? ref->recipient : TEXT_ABSENT);
         put_text(&row, known ? ref->customer_id : TEXT_ABSENT);
         put_text(&row, known ? ref->object_id : TEXT_ABSENT);

@@ -1,8 +1,8 @@
 /* The register over PostgreSQL: one transaction's write, all statements in one pipelined round trip.
  *
- * BEGIN, positions, then persons (their locks), what they guard, refs, parked events, then ledger and outbox,
- * whose numbers are drawn only now (SPEC 5). Then every count is compared with what it must be, and only then
- * may COMMIT. */
+ * BEGIN, positions, then persons (their locks), what they guard, requests and addresses (which guard
+ * themselves), what an erasure leaves, refs, parked events, then ledger and outbox, whose numbers are drawn
+ * only now (SPEC 5). Then every count is compared with what it must be, and only then may COMMIT. */
 #include "consumer/register_postgres.h"
 #include "consumer/register_rows.h"
 #include "core/killpoint.h"
@@ -16,7 +16,7 @@ struct sent {
     enum check check;
     int64_t expected;
 };
-#define SENT_MAX 16
+#define SENT_MAX 24
 struct sending {
     struct register_postgres *reg;
     struct arena *arena;
@@ -40,13 +40,10 @@ static void send(struct sending *sending, const struct query *query, struct db_p
         sending->sent[sending->count++] = (struct sent){check, (int64_t)expected};
 }
 
-static void send_all(struct sending *sending) {
+/* What belongs to persons, and what guards itself. */
+static void send_aggregates(struct sending *sending) {
     const struct write *write = sending->write;
     struct arena *arena = sending->arena;
-    if (!sending->reg->in_transaction)
-        send(sending, &query_consumer_begin, NULL, CHECK_NOTHING, 0);
-    send(sending, &query_consumer_advance, rows_advances(arena, write), CHECK_ADVANCES,
-         write->advances.count);
     if (write->persons.count)
         send(sending, &query_consumer_write_persons, rows_persons(arena, write), CHECK_GUARDED,
              write->persons.count);
@@ -59,6 +56,39 @@ static void send_all(struct sending *sending) {
     if (write->notices.count)
         send(sending, &query_consumer_write_notices, rows_notices(arena, write), CHECK_GUARDED,
              write->notices.count);
+    if (write->consents.count)
+        send(sending, &query_consumer_write_consents, rows_consents(arena, write), CHECK_GUARDED,
+             write->consents.count);
+    if (write->requests.count)
+        send(sending, &query_consumer_write_requests, rows_requests(arena, write), CHECK_GUARDED,
+             write->requests.count);
+    if (write->addresses.count)
+        send(sending, &query_consumer_write_addresses, rows_addresses(arena, write), CHECK_GUARDED,
+             write->addresses.count);
+}
+
+static void send_erasures(struct sending *sending) {
+    const struct write *write = sending->write;
+    struct arena *arena = sending->arena;
+    if (write->tombstones.count)
+        send(sending, &query_consumer_write_tombstones, rows_tombstones(arena, write), CHECK_GUARDED,
+             write->tombstones.count);
+    if (write->doomed.count)
+        send(sending, &query_consumer_write_doomed, rows_doomed(arena, write), CHECK_GUARDED,
+             write->doomed.count);
+    if (write->resealed.count)
+        send(sending, &query_consumer_write_resealed, rows_resealed(arena, write), CHECK_NOTHING, 0);
+}
+
+static void send_all(struct sending *sending) {
+    const struct write *write = sending->write;
+    struct arena *arena = sending->arena;
+    if (!sending->reg->in_transaction)
+        send(sending, &query_consumer_begin, NULL, CHECK_NOTHING, 0);
+    send(sending, &query_consumer_advance, rows_advances(arena, write), CHECK_ADVANCES,
+         write->advances.count);
+    send_aggregates(sending);
+    send_erasures(sending);
     if (write->refs_new.count)
         send(sending, &query_consumer_write_refs_new,
              rows_refs(arena, write->refs_new.at, write->refs_new.count), CHECK_GUARDED,

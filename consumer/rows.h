@@ -6,6 +6,7 @@
 
 #include "core/decide/decide.h"
 #include "core/decide/state.h"
+#include "core/keyring.h"
 
 #define FINGERPRINT_BYTES 32
 #define ROW_ID_BYTES 16
@@ -42,10 +43,12 @@ struct read_keys {
     const struct read_key *keys;
     size_t count;
 };
-/* What is asked for. Refs and persons by owner only; of a person every generation is read. parked: refs, of
- * each at most parked_most events by (topic, partition, offset). */
+/* What is asked for. Refs, persons, requests and addresses by owner only; of a person every generation and,
+ * in `consents`, every fact is read. parked: refs, of each at most parked_most events by (topic, partition,
+ * offset). orphans: subjects. wholes: persons, all that is theirs by its keys. */
 struct read_request {
-    struct read_keys refs, parked, persons, orders, shipments, notices;
+    struct read_keys refs, parked, persons, orphans, orders, shipments, notices, consents, requests,
+        addresses, wholes;
     size_t parked_most;
 };
 
@@ -83,6 +86,35 @@ struct row_notice {
     struct row_cell ground;
     struct text merge;
 };
+struct row_consent {
+    struct text person, fact;
+    struct row_cell proof;
+    struct text merge;
+};
+/* Of a request or an address: what guards itself. */
+struct row_guarded {
+    struct text key;
+    int64_t revision;
+    struct text merge;
+};
+struct row_whole {
+    struct text person;
+    bool is_order; /* else a shipment */
+    struct whole_key key;
+};
+/* A tombstone whose person was not known here when it was brought in. */
+struct row_orphan {
+    struct text subject;
+    struct cut cut;
+};
+/* A row of the outbox that the relay may not have published yet. */
+struct row_unpublished {
+    int64_t seq;
+    struct text row_id, person;
+    int64_t generation;
+    enum category category;
+    struct text customer_id, shipment_id, body;
+};
 #define ROWS(type)                                                                                           \
     struct {                                                                                                 \
         type *at;                                                                                            \
@@ -95,6 +127,10 @@ struct read_rows {
     ROWS(struct row_order) orders;
     ROWS(struct row_shipment) shipments;
     ROWS(struct row_notice) notices;
+    ROWS(struct row_consent) consents;
+    ROWS(struct row_guarded) requests, addresses;
+    ROWS(struct row_whole) wholes;
+    ROWS(struct row_orphan) orphans;
 };
 
 /* ---- write ---- */
@@ -125,6 +161,29 @@ struct write_notice {
     const struct notice *at;
     struct text merge;
 };
+struct write_consent {
+    const struct consent *at;
+    struct text merge;
+};
+struct write_request {
+    const struct request *at;
+    struct text merge;
+};
+struct write_address {
+    const struct address *at;
+    struct text merge;
+};
+struct write_tombstone {
+    struct text subject, person;
+    int64_t generation; /* the one that it ends */
+    const struct cut *at;
+    struct text categories; /* joined by commas */
+};
+/* An outbox row's body under another key of the same ring. */
+struct write_resealed {
+    int64_t seq;
+    struct text row_id, body;
+};
 struct write_parked {
     struct text ref;
     const struct parked *at;
@@ -147,6 +206,13 @@ struct write {
     ROWS(struct write_order) orders;
     ROWS(struct write_shipment) shipments;
     ROWS(struct write_notice) notices;
+    ROWS(struct write_consent) consents;
+    ROWS(struct write_request) requests;  /* guarded as persons are */
+    ROWS(struct write_address) addresses; /* ... */
+    ROWS(struct write_tombstone) tombstones;
+    ROWS(const struct key_doom) doomed; /* keys for the vault to destroy after this transaction */
+    ROWS(struct write_resealed) resealed;
+    int64_t now_us;
     ROWS(const struct ref_entry *) refs_new;     /* guarded: not there yet */
     ROWS(const struct ref_entry *) refs_parked;  /* guarded: there and meaning nothing; learnt, or locked */
     ROWS(const struct ref_entry *) refs_settled; /* known now: is something parked under them still? */

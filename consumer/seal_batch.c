@@ -1,7 +1,10 @@
 /* Seals what a transaction will store, after the vault has committed the keys. */
 #include "consumer/seal_batch.h"
+#include "consumer/contact_hash.h"
+#include "consumer/doom.h"
 #include "core/decide/pack.h"
 #include "core/killpoint.h"
+#include <sodium.h>
 
 /* A cell to be sealed, and under whose key. */
 struct job {
@@ -27,11 +30,31 @@ static enum outcome full(struct sealing *sealing, struct err *err) {
     return err_set(err, RETRY, 0, "the batch does not fit its memory");
 }
 
-static bool want(struct sealing *sealing, struct text person, int64_t generation, enum category category,
-                 int16_t period, bool transit, bool kept) {
+static bool want_cell(struct sealing *sealing, struct text person, int64_t generation, enum category category,
+                      int16_t period, bool kept) {
     struct key_want *wanted = ARENA_PUSH(sealing->arena, &sealing->wants);
     if (wanted)
-        *wanted = (struct key_want){person, generation, category, period, transit, kept};
+        *wanted =
+            (struct key_want){.person = person,
+                              .generation = generation,
+                              .category = category,
+                              .period = period,
+                              .kept = kept,
+                              .floor = doom_floor_cells(sealing->work->state, person, generation, category)};
+    return wanted != NULL;
+}
+
+static bool want_transit(struct sealing *sealing, struct text person, int64_t generation,
+                         enum category category, bool kept) {
+    struct key_want *wanted = ARENA_PUSH(sealing->arena, &sealing->wants);
+    if (wanted)
+        *wanted = (struct key_want){
+            .person = person,
+            .generation = generation,
+            .category = category,
+            .transit = true,
+            .kept = kept,
+            .floor = doom_floor_transit(sealing->work->state, person, generation, category)};
     return wanted != NULL;
 }
 
@@ -47,6 +70,14 @@ static bool moved(const struct loaded_cell *loaded, const struct job *job) {
            !text_equal(loaded->ring_person, job->person);
 }
 
+/* Is the stored cell's key doomed? */
+static bool is_doomed(const struct sealing *sealing, const struct job *job) {
+    int16_t period;
+    uint16_t serial;
+    return sealed_period(job->cell->sealed, &period, &serial) &&
+           serial < doom_floor_cells(sealing->work->state, job->person, job->generation, job->category);
+}
+
 /* Decides about one cell of a touched aggregate. */
 static enum outcome add_cell(struct sealing *sealing, enum need_kind kind, struct job job, struct err *err) {
     struct cell *cell = job.cell;
@@ -55,11 +86,12 @@ static enum outcome add_cell(struct sealing *sealing, enum need_kind kind, struc
         cell->sealed = TEXT_ABSENT;
         return OK;
     }
+    bool by_owner = kind == NEED_PERSON || kind == NEED_CONSENTS;
     struct loaded_cell *loaded = load_cell(&sealing->work->load, kind, job.place.owner,
-                                           kind == NEED_PERSON ? TEXT_ABSENT : job.place.object, cell);
+                                           by_owner ? TEXT_ABSENT : job.place.object, cell);
     bool same_period =
         text_present(cell->sealed) && date_quarter(cell->until) == date_quarter(cell->sealed_until);
-    if (!cell->rewritten && same_period && !moved(loaded, &job))
+    if (!cell->rewritten && same_period && !moved(loaded, &job) && !is_doomed(sealing, &job))
         return OK;
     if (!text_present(cell->content)) {
         struct loaded_cell **listed = loaded ? ARENA_PUSH(sealing->arena, &sealing->unopened) : NULL;
@@ -70,8 +102,9 @@ static enum outcome add_cell(struct sealing *sealing, enum need_kind kind, struc
         *listed = loaded;
     }
     struct job *added = ARENA_PUSH(sealing->arena, &sealing->jobs);
-    if (!added || !want(sealing, job.person, job.generation, job.category, (int16_t)date_quarter(cell->until),
-                        false, !moved(loaded, &job) || has_profile(sealing, job.person, job.generation)))
+    if (!added ||
+        !want_cell(sealing, job.person, job.generation, job.category, (int16_t)date_quarter(cell->until),
+                   !moved(loaded, &job) || has_profile(sealing, job.person, job.generation)))
         return full(sealing, err);
     *added = job;
     return OK;
@@ -128,6 +161,15 @@ static enum outcome add_cells(struct sealing *sealing, struct err *err) {
                           CATEGORY_LEDGER};
         outcome = add_cell(sealing, NEED_NOTICE, job, err);
     }
+    for (size_t i = 0; outcome == OK && i < write->consents.count; i++) {
+        const struct consent *at = write->consents.at[i].at;
+        struct job job = {mutable_cell(&at->proof),
+                          {"consent", "proof", at->person, at->fact, -1},
+                          at->person,
+                          at->generation,
+                          CATEGORY_CONSENT_PROOF};
+        outcome = add_cell(sealing, NEED_CONSENTS, job, err);
+    }
     return outcome;
 }
 
@@ -139,22 +181,27 @@ static enum outcome add_outputs_and_parked(struct sealing *sealing, struct err *
     const struct write *write = &sealing->work->write;
     for (size_t i = 0; i < write->outputs.count; i++) {
         const struct output *output = write->outputs.at[i].at;
-        if (text_present(output->person) &&
-            !want(sealing, output->person, output->generation, output->category, 0, true,
-                  has_profile(sealing, output->person, output->generation)))
+        if (text_present(output->person) && !doom_takes(sealing->work, output) &&
+            !want_transit(sealing, output->person, output->generation, output->category,
+                          has_profile(sealing, output->person, output->generation)))
+            return full(sealing, err);
+    }
+    for (size_t i = 0; i < sealing->work->waiting.count; i++) {
+        const struct row_unpublished *row = sealing->work->waiting.at[i].row;
+        if (!want_transit(sealing, row->person, row->generation, row->category, true))
             return full(sealing, err);
     }
     for (size_t i = 0; i < write->parked.count; i++)
-        if (!want(sealing, TEXT(PARKING_PERSON), GENERATION_FIRST, CATEGORY_LEDGER,
-                  parked_period(sealing, write->parked.at[i].at), false, false))
+        if (!want_cell(sealing, TEXT(PARKING_PERSON), GENERATION_FIRST, CATEGORY_LEDGER,
+                       parked_period(sealing, write->parked.at[i].at), false))
             return full(sealing, err);
     return OK;
 }
 
 static enum outcome add_lookup(struct sealing *sealing, const struct event *event, enum contact_field field,
                                struct err *err) {
-    struct text value = event->as.customer.contact.field[field];
-    if (!event->as.customer.contact.stated[field] || !text_present(value))
+    struct text hash = field == EMAIL ? event->as.customer.email_hash : event->as.customer.phone_hash;
+    if (!text_present(hash))
         return OK;
     struct lookup_row *row = ARENA_PUSH(sealing->arena, &sealing->lookups);
     if (!row)
@@ -163,10 +210,7 @@ static enum outcome add_lookup(struct sealing *sealing, const struct event *even
                                .generation = GENERATION_FIRST,
                                .kind = field == EMAIL ? "email" : "phone",
                                .time_us = event->version.time_us};
-    if (field == EMAIL)
-        lookup_hash_email(sealing->how->lookup_key, value, sealing->arena, row->hash);
-    else
-        lookup_hash_phone(sealing->how->lookup_key, value, row->hash);
+    contact_hash_read(hash, row->hash);
     return OK;
 }
 
@@ -175,8 +219,10 @@ static enum outcome add_lookups(struct sealing *sealing, struct err *err) {
     for (size_t i = 0; outcome == OK && i < sealing->work->count; i++) {
         const struct item *item = &sealing->work->items[i];
         if (item->refusal.reason != REASON_NONE || item->verdict != VERDICT_APPLIED ||
-            (item->event.type != CUSTOMER_REGISTERED && item->event.type != CUSTOMER_CHANGED))
-            continue;
+            (item->event.type != CUSTOMER_REGISTERED && item->event.type != CUSTOMER_CHANGED) ||
+            item->event.version.time_us <=
+                state_newest_generation(sealing->work->state, item->event.customer_id))
+            continue; /* nobody is found by what is erased */
         outcome = add_lookup(sealing, &item->event, EMAIL, err);
         if (outcome == OK)
             outcome = add_lookup(sealing, &item->event, PHONE, err);
@@ -194,30 +240,76 @@ static enum outcome seal_cells(struct sealing *sealing, struct err *err) {
     for (size_t i = 0; i < sealing->jobs.count; i++) {
         struct job *job = &sealing->jobs.at[i];
         int16_t period = (int16_t)date_quarter(job->cell->until);
-        if (!keyring_cell_key(keyring, job->person, job->generation, job->category, period, &key))
+        uint16_t floor = doom_floor_cells(sealing->work->state, job->person, job->generation, job->category);
+        if (!keyring_cell_key(keyring, job->person, job->generation, job->category, period, floor, &key))
             return no_key(err);
         job->cell->sealed =
             seal_cell(sealing->how->sealer, &key, &job->place, job->cell->content, sealing->arena);
         if (!text_present(job->cell->sealed))
             return full(sealing, err);
     }
+    secret_wipe(&key, sizeof key);
+    return OK;
+}
+
+/* A key that nobody else ever has, numbered as no ring numbers its keys: what is sealed under it is withheld.
+ */
+static void lost_key(const struct output *output, struct seal_key *key) {
+    *key = (struct seal_key){.category = (uint8_t)output->category, .serial = UINT16_MAX};
+    randombytes_buf(key->ring, sizeof key->ring);
+    randombytes_buf(key->key, sizeof key->key);
+}
+
+static bool transit_key(struct sealing *sealing, struct text person, int64_t generation,
+                        enum category category, struct seal_key *key) {
+    return keyring_transit_key(sealing->how->keyring, person, generation, category,
+                               doom_floor_transit(sealing->work->state, person, generation, category), key);
+}
+
+static enum outcome seal_outputs(struct sealing *sealing, struct err *err) {
     struct write *write = &sealing->work->write;
+    struct seal_key key;
     for (size_t i = 0; i < write->outputs.count; i++) {
-        struct write_output *output = &write->outputs.at[i];
-        output->body = output->at->body;
-        if (!text_present(output->at->person))
+        struct write_output *row = &write->outputs.at[i];
+        const struct output *output = row->at;
+        row->body = output->body;
+        if (!text_present(output->person))
             continue;
-        if (!keyring_transit_key(keyring, output->at->person, output->at->generation, output->at->category,
-                                 &key))
+        if (doom_takes(sealing->work, output))
+            lost_key(output, &key);
+        else if (!transit_key(sealing, output->person, output->generation, output->category, &key))
             return no_key(err);
         struct seal_place place = {"outbox",
                                    "body",
-                                   output->at->person,
-                                   {(const char *)output->row_id, sizeof output->row_id},
-                                   output->at->generation};
-        output->body = seal_cell(sealing->how->sealer, &key, &place, output->at->body, sealing->arena);
-        if (!text_present(output->body))
+                                   output->person,
+                                   {(const char *)row->row_id, sizeof row->row_id},
+                                   output->generation};
+        row->body = seal_cell(sealing->how->sealer, &key, &place, output->body, sealing->arena);
+        if (!text_present(row->body))
             return full(sealing, err);
+    }
+    secret_wipe(&key, sizeof key);
+    return OK;
+}
+
+/* What waits in the outbox keeps its number, row id and place; only its key changes. */
+static enum outcome seal_waiting(struct sealing *sealing, struct err *err) {
+    struct work *work = sealing->work;
+    struct write *write = &work->write;
+    struct seal_key key;
+    write->resealed.at = ARENA_ARRAY(sealing->arena, struct write_resealed, work->waiting.count + 1);
+    if (!write->resealed.at)
+        return full(sealing, err);
+    for (size_t i = 0; i < work->waiting.count; i++) {
+        const struct row_unpublished *row = work->waiting.at[i].row;
+        struct seal_place place = {"outbox", "body", row->person, row->row_id, row->generation};
+        if (!transit_key(sealing, row->person, row->generation, row->category, &key))
+            return no_key(err);
+        struct text body =
+            seal_cell(sealing->how->sealer, &key, &place, work->waiting.at[i].plain, sealing->arena);
+        if (!text_present(body))
+            return full(sealing, err);
+        write->resealed.at[write->resealed.count++] = (struct write_resealed){row->seq, row->row_id, body};
     }
     secret_wipe(&key, sizeof key);
     return OK;
@@ -235,7 +327,7 @@ static enum outcome seal_parked(struct sealing *sealing, struct err *err) {
         if (!text_present(place.object) || !text_present(plain))
             return full(sealing, err);
         if (!keyring_cell_key(sealing->how->keyring, TEXT(PARKING_PERSON), GENERATION_FIRST, CATEGORY_LEDGER,
-                              parked_period(sealing, parked->at), &key))
+                              parked_period(sealing, parked->at), 0, &key))
             return no_key(err);
         parked->body = seal_cell(sealing->how->sealer, &key, &place, plain, sealing->arena);
         if (!text_present(parked->body))
@@ -264,6 +356,10 @@ enum outcome seal_batch(const struct seal_batch *how, struct work *work, struct 
     KILL_POINT("consumer.after_vault");
     if (outcome == OK)
         outcome = seal_cells(&sealing, err);
+    if (outcome == OK)
+        outcome = seal_outputs(&sealing, err);
+    if (outcome == OK)
+        outcome = seal_waiting(&sealing, err);
     if (outcome == OK)
         outcome = seal_parked(&sealing, err);
     return outcome;

@@ -9,7 +9,6 @@
 struct seal_batch {
     struct keyring *keyring;
     struct sealer *sealer;
-    const uint8_t *lookup_key; /* 32 bytes */
 };
 
 /* Work's write must list the touched aggregates, parked events and outputs already. Results as load_batch. */

@@ -81,6 +81,10 @@ struct register_ops {
     /* Reads persons before what belongs to them. Rows that are not there are left out. */
     enum outcome (*read)(void *reg, struct arena *arena, const struct read_request *request,
                          struct read_rows *rows, struct err *err);
+    /* Outbox rows sealed under the transit keys of these rings and categories that nobody has published as
+     * far as the register knows, in their order. */
+    enum outcome (*unpublished)(void *reg, struct arena *arena, const struct key_doom *dooms, size_t count,
+                                struct row_unpublished **rows, size_t *row_count, struct err *err);
     /* The whole transaction but its COMMIT. OK: commit or rollback must follow. FENCED: some advances are
      * lost, or the policy was passed; RETRY with guard_missed: redo. POISON: bisect. Whatever fails is rolled
      * back. */

@@ -92,6 +92,8 @@ static void committed(struct consumer *consumer) {
     }
     if (write->refs_settled.count)
         calendar_wake(&consumer->calendar);
+    if (consumer->work.decision.dooms.count)
+        erase_wake(&consumer->erase);
     count_work(&consumer->work);
     publish_offsets(consumer);
     size_t rest = consumer->record_count - consumer->take;

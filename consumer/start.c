@@ -1,5 +1,9 @@
 /* What must hold before a worker starts. */
 #include "consumer/start.h"
+#include "consumer/command.h"
+#include "consumer/remember.h"
+#include "core/clock.h"
+#include "core/log.h"
 #include "core/schema.h"
 #include "core/stop.h"
 #include "core/vault.h"
@@ -55,36 +59,84 @@ static enum outcome take_instance(struct start *start, struct arena *arena, int6
     }
 }
 
+static enum outcome provide_commands(struct start *start, struct db *vault, struct arena *arena,
+                                     struct err *err) {
+    struct keyring *keyring =
+        keyring_new(&vault_postgres, vault, start->shared->kek, start->shared->vault_id, 16, 60);
+    if (!keyring)
+        return err_set(err, RETRY, 0, "no memory for a key ring");
+    enum outcome outcome = command_provide(keyring, arena, clock_system.monotonic_us(NULL) / 1000000, err);
+    keyring_free(keyring);
+    return outcome;
+}
+
+/* Before a partition opens, and once: what happens later happens through this register. */
+static enum outcome check_erasures(struct start *start, struct db *vault, struct err *err) {
+    struct remember_sum sum;
+    int64_t began_us = clock_system.monotonic_us(NULL);
+    enum outcome outcome = remember_compare(start->shared->config, vault, start->reg, &sum, NULL, NULL, err);
+    if (outcome == OK)
+        outcome = remember_orphans(start->reg, &start->shared->orphan_tombstones, err);
+    if (outcome == OK)
+        log_write(LOG_INFO, "erasures_compared", "What is remembered of erasures was compared.",
+                  LOG_INT("topic", sum.topic), LOG_INT("vault", sum.vault),
+                  LOG_INT("register", sum.registered), LOG_INT("register_lacks", remember_lacking(&sum)),
+                  LOG_INT("ms", (clock_system.monotonic_us(NULL) - began_us) / 1000));
+    return outcome == OK ? remember_judge(&sum, err) : outcome;
+}
+
+static enum outcome open_both(struct start *start, struct db **vault, struct arena *arena, struct err *err) {
+    const struct config *config = start->shared->config;
+    enum outcome outcome = db_open(&start->reg, config->register_as.consumer, APPLICATION, err);
+    if (outcome == OK)
+        outcome = db_open(vault, config->vault_as.consumer, APPLICATION, err);
+    if (outcome == OK)
+        outcome = schema_check(start->reg, "register", register_migrations, err);
+    if (outcome == OK)
+        outcome = schema_check(*vault, "vault", vault_migrations, err);
+    return outcome == OK ? check_policy(start, arena, err) : outcome;
+}
+
 static enum outcome check_with(struct start *start, struct db *vault, struct arena *arena, struct err *err) {
-    enum outcome outcome = schema_check(start->reg, "register", register_migrations, err);
-    if (outcome == OK)
-        outcome = schema_check(vault, "vault", vault_migrations, err);
-    if (outcome == OK)
-        outcome = check_policy(start, arena, err);
-    if (outcome == OK)
-        outcome = vault_check(vault, start->reg, start->shared->kek, start->shared->vault_id, err);
+    struct worker_shared *shared = start->shared;
+    enum outcome outcome = vault_check(vault, start->reg, shared->kek, shared->vault_id, err);
     if (outcome == OK)
         outcome = take_instance(start, arena, LOCK_PATIENCE_MS, err);
     if (outcome == OK)
+        outcome = check_erasures(start, vault, err);
+    if (outcome == OK)
         outcome = vault_count(vault, start->reg, err);
+    if (outcome == OK)
+        outcome = provide_commands(start, vault, arena, err);
     return outcome;
 }
 
 enum outcome start_check(struct start *start, struct err *err) {
-    const struct config *config = start->shared->config;
     struct arena arena;
     struct db *vault = NULL;
     arena_init(&arena, 1 << 20);
     start_release(start);
-    enum outcome outcome = db_open(&start->reg, config->register_as.consumer, APPLICATION, err);
-    if (outcome == OK)
-        outcome = db_open(&vault, config->vault_as.consumer, APPLICATION, err);
+    enum outcome outcome = open_both(start, &vault, &arena, err);
     if (outcome == OK)
         outcome = check_with(start, vault, &arena, err);
     db_close(vault);
     arena_release(&arena);
     if (outcome != OK)
         start_release(start);
+    return refuse(start, outcome);
+}
+
+enum outcome start_mend(struct start *start, struct db **vault, bool *vault_older, struct err *err) {
+    struct worker_shared *shared = start->shared;
+    struct arena arena;
+    int64_t behind = 0;
+    arena_init(&arena, 1 << 20);
+    *vault = NULL;
+    enum outcome outcome = open_both(start, vault, &arena, err);
+    if (outcome == OK)
+        outcome = vault_belongs(*vault, start->reg, shared->kek, shared->vault_id, &behind, err);
+    *vault_older = behind > 0;
+    arena_release(&arena);
     return refuse(start, outcome);
 }
 

@@ -13,9 +13,14 @@ struct start {
 };
 
 /* Once: register and vault can be reached, their schemas are ours, our policy is the active one, the vault is
- * the register's and the key-encryption key its own, nobody runs under our number. Fills shared->vault_id.
+ * the register's and the key-encryption key its own, nobody runs under our number, and the register lacks no
+ * erasure that topic or vault remember. Fills shared->vault_id.
  * RETRY: something is away. FATAL with refused: does not help to try again. */
 enum outcome start_check(struct start *start, struct err *err) MUST_CHECK;
+/* The same for `restore reconcile`, which mends what else is refused: the vault may be older than the
+ * register, nothing is compared and nothing counted. The vault's connection is the caller's. */
+enum outcome start_mend(struct start *start, struct db **vault, bool *vault_older,
+                        struct err *err) MUST_CHECK;
 /* Now and then: the lock is still ours, taken again after the register was away, and our policy still the
  * active one. FATAL when another process has the lock or another policy is active. */
 enum outcome start_keep(struct start *start, struct err *err) MUST_CHECK;

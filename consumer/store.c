@@ -1,9 +1,11 @@
 /* Stage 5 of 7, store: what is touched becomes one sorted, guarded, sealed write. */
 #include "consumer/store.h"
 #include "consumer/dead_letter.h"
+#include "consumer/doom.h"
 #include "core/decide/pack.h"
 #include "core/killpoint.h"
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static enum outcome full(struct work *work, struct err *err) {
@@ -37,6 +39,24 @@ static int by_notice(const void *a, const void *b) {
                         *two = ((const struct write_notice *)b)->at;
     return order_keys(one->person, one->notice_ref, two->person, two->notice_ref);
 }
+static int by_consent(const void *a, const void *b) {
+    const struct consent *one = ((const struct write_consent *)a)->at,
+                         *two = ((const struct write_consent *)b)->at;
+    return order_keys(one->person, one->fact, two->person, two->fact);
+}
+static int by_request(const void *a, const void *b) {
+    return text_compare(((const struct write_request *)a)->at->request_id,
+                        ((const struct write_request *)b)->at->request_id);
+}
+static int by_address(const void *a, const void *b) {
+    return text_compare(((const struct write_address *)a)->at->hash,
+                        ((const struct write_address *)b)->at->hash);
+}
+static int by_cut(const void *a, const void *b) {
+    const struct write_tombstone *one = a, *two = b;
+    int order = text_compare(one->subject, two->subject);
+    return order ? order : (one->at->cut_us > two->at->cut_us) - (one->at->cut_us < two->at->cut_us);
+}
 static int by_ref(const void *a, const void *b) {
     return text_compare((*(const struct ref_entry *const *)a)->ref,
                         (*(const struct ref_entry *const *)b)->ref);
@@ -52,6 +72,13 @@ static bool guard(struct work *work, struct text owner) {
     return person != NULL;
 }
 
+/* A consignee whom his first fact made has a row already; whoever erases him must not miss a shipment. */
+static void guard_consignee(struct work *work, struct text consignee) {
+    struct person *person = state_find_guard(work->state, consignee);
+    if (person)
+        person->touched = true;
+}
+
 static enum outcome guard_owners(struct work *work, struct err *err) {
     size_t count;
     bool fits = true;
@@ -59,8 +86,15 @@ static enum outcome guard_owners(struct work *work, struct err *err) {
     for (size_t i = 0; fits && i < count; i++)
         fits = !orders[i]->touched || guard(work, orders[i]->customer_id);
     struct shipment *const *shipments = state_shipments(work->state, &count);
+    for (size_t i = 0; fits && i < count; i++) {
+        if (!shipments[i]->touched)
+            continue;
+        fits = guard(work, shipments[i]->customer_id);
+        guard_consignee(work, shipments[i]->person);
+    }
+    struct consent *const *consents = state_consents(work->state, &count);
     for (size_t i = 0; fits && i < count; i++)
-        fits = !shipments[i]->touched || guard(work, shipments[i]->customer_id);
+        fits = !consents[i]->touched || guard(work, consents[i]->person);
     struct notice *const *notices = state_notices(work->state, &count);
     for (size_t i = 0; fits && i < count; i++)
         fits = !notices[i]->touched || guard(work, notices[i]->person);
@@ -91,6 +125,54 @@ static enum outcome take_touched(struct work *work, struct arena *arena, struct 
     TAKE_TOUCHED(orders, state_orders, by_order);
     TAKE_TOUCHED(shipments, state_shipments, by_shipment);
     TAKE_TOUCHED(notices, state_notices, by_notice);
+    TAKE_TOUCHED(consents, state_consents, by_consent);
+    TAKE_TOUCHED(requests, state_requests, by_request);
+    TAKE_TOUCHED(addresses, state_addresses, by_address);
+    return OK;
+}
+
+/* ---- tombstones: one a cut, as the person's guard has them now ---- */
+
+static struct text cut_categories(const struct policy *policy, struct text person, const struct cut *cut,
+                                  struct arena *arena) {
+    char names[256] = "";
+    size_t size = 0;
+    for (enum category c = 0; c < CATEGORIES; c++)
+        if (cut_erases(policy, person, cut, c))
+            size += (size_t)snprintf(names + size, sizeof names - size, "%s%s", size ? "," : "",
+                                     category_names[c]);
+    return arena_text(arena, (struct text){names, size});
+}
+
+static enum outcome take_tombstones(struct work *work, struct arena *arena, struct err *err) {
+    struct write *write = &work->write;
+    size_t count = 0;
+    for (size_t i = 0; i < write->persons.count; i++)
+        count += write->persons.at[i].at->facts.cuts_changed ? write->persons.at[i].at->facts.cuts.count : 0;
+    write->tombstones.at = ARENA_ARRAY(arena, struct write_tombstone, count + 1);
+    if (!write->tombstones.at)
+        return full(work, err);
+    for (size_t i = 0; i < write->persons.count; i++) {
+        const struct person *guard = write->persons.at[i].at;
+        char subject[SUBJECT_CHARS + 1];
+        if (!guard->facts.cuts_changed)
+            continue;
+        ref_subject(work->decision.ref_key, guard->person, subject);
+        struct text name = arena_text(arena, text_of(subject));
+        for (size_t c = 0; c < guard->facts.cuts.count; c++) {
+            const struct cut *cut = &guard->facts.cuts.at[c];
+            struct text categories = cut_categories(work->decision.policy, guard->person, cut, arena);
+            if (!text_present(name) || !text_present(categories))
+                return full(work, err);
+            write->tombstones.at[write->tombstones.count++] = (struct write_tombstone){
+                .subject = name,
+                .person = guard->person,
+                .generation = state_generation_at(work->state, guard->person, cut->cut_us),
+                .at = cut,
+                .categories = categories};
+        }
+    }
+    qsort(write->tombstones.at, write->tombstones.count, sizeof(*write->tombstones.at), by_cut);
     return OK;
 }
 
@@ -105,6 +187,12 @@ static enum outcome pack_all(struct work *work, struct arena *arena, struct err 
         fits = text_present(write->shipments.at[i].merge = pack_shipment(write->shipments.at[i].at, arena));
     for (size_t i = 0; fits && i < write->notices.count; i++)
         fits = text_present(write->notices.at[i].merge = pack_notice(write->notices.at[i].at, arena));
+    for (size_t i = 0; fits && i < write->consents.count; i++)
+        fits = text_present(write->consents.at[i].merge = pack_consent(write->consents.at[i].at, arena));
+    for (size_t i = 0; fits && i < write->requests.count; i++)
+        fits = text_present(write->requests.at[i].merge = pack_request(write->requests.at[i].at, arena));
+    for (size_t i = 0; fits && i < write->addresses.count; i++)
+        fits = text_present(write->addresses.at[i].merge = pack_address(write->addresses.at[i].at, arena));
     return fits ? OK : full(work, err);
 }
 
@@ -192,7 +280,7 @@ static enum outcome take_outputs(struct work *work, struct arena *arena, struct 
     for (size_t i = 0; i < count; i++) {
         const struct output *output = &work->decision.outputs.at[i];
         struct write_output *row = &write->outputs.at[write->outputs.count++];
-        *row = (struct write_output){.at = output, .decided_us = work->decided_us[i]};
+        *row = (struct write_output){.at = output, .decided_us = work->decided_us.at[i]};
         if (!dead_letter_is(output))
             continue;
         row->headers = dead_letter_headers(output, arena);
@@ -213,9 +301,14 @@ static enum outcome take_outputs(struct work *work, struct arena *arena, struct 
 
 enum outcome store_batch(const struct register_ops *ops, void *reg, const struct seal_batch *how,
                          struct work *work, struct arena *arena, struct err *err) {
-    enum outcome outcome = guard_owners(work, err);
+    work->write.now_us = work->now_us;
+    enum outcome outcome = doom_prepare(ops, reg, how->keyring, work, arena, err);
+    if (outcome == OK)
+        outcome = guard_owners(work, err);
     if (outcome == OK)
         outcome = take_touched(work, arena, err);
+    if (outcome == OK)
+        outcome = take_tombstones(work, arena, err);
     if (outcome == OK)
         outcome = take_refs(work, arena, err);
     if (outcome == OK)

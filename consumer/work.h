@@ -18,6 +18,12 @@ struct item {
     int64_t now_us; /* at which it is decided; of calendar acts the due time */
 };
 
+/* An unpublished outbox row that stays while other keys of its ring go. */
+struct waiting_row {
+    const struct row_unpublished *row;
+    struct text plain;
+};
+
 struct work {
     struct item *items;
     size_t count;
@@ -25,8 +31,9 @@ struct work {
     struct state *state;
     struct load load;
     struct decision decision;
-    int64_t *decided_us; /* of each output */
+    LIST(int64_t) decided_us; /* of each output */
     struct write write;
+    ROWS(struct waiting_row) waiting; /* to be sealed anew */
 };
 
 #endif

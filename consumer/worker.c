@@ -72,7 +72,27 @@ static enum outcome link_put(void *context, struct arena *arena, const struct ri
                       vault_postgres.put(link->db, arena, rows, count, done, lookups, lookup_count, err));
 }
 
-static const struct vault_ops vault_linked = {.fetch = link_fetch, .put = link_put};
+static enum outcome link_tombstones(void *context, struct arena *arena, struct tombstone_row *rows,
+                                    size_t count, struct err *err) {
+    struct vault_link *link = context;
+    enum outcome outcome = link_open(link, err);
+    return outcome == OK ? link_noted(link, vault_postgres.tombstones(link->db, arena, rows, count, err))
+                         : outcome;
+}
+
+static enum outcome link_destroy(void *context, struct arena *arena, const struct ring_row *rows,
+                                 size_t count, const struct tombstone_row *tombstones, size_t tombstone_count,
+                                 int64_t *counter, bool *missed, struct err *err) {
+    struct vault_link *link = context;
+    enum outcome outcome = link_open(link, err);
+    if (outcome != OK)
+        return outcome;
+    return link_noted(link, vault_postgres.destroy(link->db, arena, rows, count, tombstones, tombstone_count,
+                                                   counter, missed, err));
+}
+
+static const struct vault_ops vault_linked = {
+    .fetch = link_fetch, .put = link_put, .tombstones = link_tombstones, .destroy = link_destroy};
 
 /* ---- one worker ---- */
 
@@ -110,6 +130,7 @@ static enum outcome parts_init(struct parts *parts, const struct worker *worker,
                                   .topics = parts->topics,
                                   .reg_ops = &register_postgres,
                                   .reg = &parts->reg,
+                                  .erase_ops = &erase_postgres,
                                   .clock = &clock_system,
                                   .keyring = parts->keyring,
                                   .vault_open = link_open,
@@ -118,6 +139,7 @@ static enum outcome parts_init(struct parts *parts, const struct worker *worker,
                                   .ref_key = &shared->ref_key,
                                   .digest_key = shared->digest_key,
                                   .owner = text_of(parts->owner),
+                                  .orphan_tombstones = shared->orphan_tombstones,
                                   .batch_records = (size_t)config->consumer.batch_records,
                                   .batch_bytes = (size_t)config->consumer.batch_bytes,
                                   .arena_bytes = (size_t)config->consumer.arena_bytes,
@@ -173,6 +195,8 @@ static void *worker_run(void *context) {
         if (outcome == OK && topic_kafka_lost(parts.topics, &worker->err))
             outcome = begin_anew(worker, &parts, &pause_us);
     }
+    if (outcome == OK && worker->shared->until_caught_up)
+        consume_erase_rest(&parts.consumer);
     if (worker->shared->until_caught_up && parts.has_consumer)
         worker->parked = assignment_tell_parked(&parts.consumer.assignment);
     ready_rest(worker->number);

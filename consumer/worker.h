@@ -19,7 +19,8 @@ struct worker_shared {
     uint8_t digest_key[32], kek[32];
     char vault_id[33];
     char host[65];
-    bool until_caught_up; /* what is parked in the end is told */
+    bool orphan_tombstones; /* there are some of subjects that the register does not know (start.h) */
+    bool until_caught_up;   /* what is parked in the end is told */
 };
 
 struct worker {

@@ -47,6 +47,17 @@ static void member_generation(struct dump *dump, int64_t generation) {
     member_time(dump, "generation", generation == GENERATION_FIRST ? TIME_NONE : generation);
 }
 
+static void member_date(struct dump *dump, const char *key, int32_t date) {
+    char chars[11];
+    json_key(dump->writer, key);
+    if (date == DATE_NONE) {
+        json_null(dump->writer);
+        return;
+    }
+    date_write(date, chars);
+    json_string(dump->writer, chars);
+}
+
 static enum outcome member_cell(struct dump *dump, const char *key, const struct cell *cell) {
     json_key(dump->writer, key);
     if (cell->until == DATE_NONE) {
@@ -83,15 +94,20 @@ static void member_field_times(struct dump *dump, const struct person *person) {
     json_object_end(dump->writer);
 }
 
+/* Of a generation that a cut has ended only the notice is shown. */
 enum outcome dump_person(struct dump *dump, const struct person *person) {
     static const struct cell unseen = {.until = DATE_NONE};
     line_begin(dump, "person");
     member_text(dump, "person", person->person);
     member_generation(dump, person->generation);
-    member_bool(dump, "opened", person->opened);
+    json_key(dump->writer, "opened");
+    if (person->ended)
+        json_null(dump->writer);
+    else
+        json_bool(dump->writer, person->opened);
     member_text(dump, "kind", person->kind);
     member_text(dump, "notice", person->notice.id);
-    member_text(dump, "language", person->notice.language);
+    member_text(dump, "language", person->ended ? TEXT_ABSENT : person->notice.language);
     member_time(dump, "closed", person->closed_us);
     member_time(dump, "last_activity", person_last_activity(person));
     member_field_times(dump, person);
@@ -174,10 +190,136 @@ enum outcome dump_shipment(struct dump *dump, const struct shipment *shipment) {
     member_time(dump, "version_time", shipment->version.time_us);
     member_time(dump, "cancelled", shipment->cancelled_us);
     member_bool(dump, "closed", shipment_closed(shipment));
-    member_bool(dump, "waiting", false); /* for an erasure: nothing erases yet */
+    member_bool(dump, "waiting", shipment->erasure == SHIPMENT_WAITS);
     member_statuses(dump, shipment);
     enum outcome shown = member_cell(dump, "delivery", &shipment->delivery);
     return shown == OK ? line_end(dump) : shown;
+}
+
+/* ---- consents, permissions, suppressed addresses ---- */
+
+enum outcome dump_consent(struct dump *dump, const struct consent *consent) {
+    static const struct {
+        enum event_type type;
+        const char *act;
+    } acts[] = {
+        {CONSENT_GRANTED, "granted"}, {CONSENT_WITHDRAWN, "withdrawn"}, {CONSENT_OBJECTED, "objected"}};
+    const char *act = NULL;
+    for (size_t i = 0; i < sizeof(acts) / sizeof(*acts); i++)
+        act = acts[i].type == consent->act ? acts[i].act : act;
+    line_begin(dump, "consent");
+    member_text(dump, "person", consent->person);
+    member_generation(dump, consent->generation);
+    member_time(dump, "time", consent->version.time_us);
+    member_text(dump, "source", consent->version.source);
+    member_text(dump, "id", consent->version.id);
+    member_text(dump, "act", text_of(act));
+    member_text(dump, "purpose", consent->purpose);
+    member_text(dump, "channel", consent->channel);
+    member_text(dump, "basis", consent->basis);
+    json_key(dump->writer, "confirmed");
+    if (consent->has_confirmed)
+        json_bool(dump->writer, consent->confirmed);
+    else
+        json_null(dump->writer);
+    member_text(dump, "order", consent->order_id);
+    enum outcome shown = member_cell(dump, "proof", &consent->proof);
+    return shown == OK ? line_end(dump) : shown;
+}
+
+enum outcome dump_permission(struct dump *dump, const struct person *person,
+                             const struct permission *permission) {
+    line_begin(dump, "permission");
+    member_text(dump, "person", person->person);
+    member_generation(dump, person->generation);
+    member_text(dump, "purpose", permission->purpose);
+    member_text(dump, "channel", permission->channel);
+    member_bool(dump, "allowed", permission->reason == PERMISSION_ALLOWED);
+    member_text(dump, "basis", permission->basis);
+    member_text(dump, "reason", text_of(permission_reason_names[permission->reason]));
+    member_time(dump, "since", permission->since_us);
+    return line_end(dump);
+}
+
+/* Kept from the latest of the objection and whatever registered or changed has the address, anybody's. */
+int32_t dump_suppressed_until(const struct address *address, const struct address_entry *entry,
+                              const struct policy *policy) {
+    struct clocks clocks;
+    int64_t last_us = entry->objected_last_us;
+    for (size_t i = 0; i < CLOCKS; i++)
+        clocks.at_us[i] = TIME_NONE;
+    for (size_t i = 0; i < address->entries.count; i++) {
+        if (address->entries.at[i].matched_us > last_us)
+            last_us = address->entries.at[i].matched_us;
+    }
+    clocks.at_us[CLOCK_LAST_MATCHED] = last_us;
+    return policy ? policy_until(policy, CATEGORY_SUPPRESSION, &clocks, NULL, 0) : DATE_NONE;
+}
+
+enum outcome dump_suppression(struct dump *dump, const struct address *address,
+                              const struct address_entry *entry, const struct policy *policy) {
+    int64_t since_us = entry->objected_first_us;
+    if (since_us == TIME_NONE || (entry->withdrawn_us != TIME_NONE && entry->withdrawn_us < since_us))
+        since_us = entry->withdrawn_us;
+    line_begin(dump, "suppression");
+    member_text(dump, "contact_hash", address->hash);
+    member_text(dump, "person", entry->person);
+    member_time(dump, "since", since_us);
+    member_date(dump, "until", dump_suppressed_until(address, entry, policy));
+    return line_end(dump);
+}
+
+/* ---- requests, tombstones ---- */
+
+/* A case is tied by the highest tie. */
+static struct text request_person(const struct request *request, const struct received_fact *shown) {
+    if (shown && !text_present(shown->contact_hash))
+        return shown->person;
+    return shown && request->ties.count ? request->ties.at[request->ties.count - 1].person : TEXT_ABSENT;
+}
+
+enum outcome dump_request(struct dump *dump, const struct request *request) {
+    size_t received = request->received.count;
+    const struct received_fact *shown = received ? &request->received.at[received - 1] : NULL;
+    line_begin(dump, "request");
+    member_text(dump, "request", request->request_id);
+    member_text(dump, "kind", shown ? TEXT("erasure") : TEXT_ABSENT);
+    member_text(dump, "person", request_person(request, shown));
+    json_key(dump->writer, "case");
+    if (shown && text_present(shown->contact_hash))
+        json_bool(dump->writer, true);
+    else
+        json_null(dump->writer);
+    member_text(dump, "channel", shown ? shown->channel : TEXT_ABSENT);
+    member_text(dump, "identity", text_of(identity_names[request->strongest]));
+    member_time(dump, "received", shown ? shown->version.time_us : TIME_NONE);
+    member_time(dump, "identified", request->identified_us);
+    member_text(dump, "state", text_of(request_state_names[request->state]));
+    member_date(dump, "due", request->due);
+    member_date(dump, "until", request->until);
+    return line_end(dump);
+}
+
+enum outcome dump_tombstone(struct dump *dump, const struct dump_tombstone *tombstone) {
+    struct text rest = tombstone->categories;
+    line_begin(dump, "tombstone");
+    member_text(dump, "subject", tombstone->subject);
+    member_text(dump, "person", tombstone->person);
+    member_generation(dump, tombstone->generation);
+    member_time(dump, "cut", tombstone->cut_us);
+    member_text(dump, "cause", tombstone->cause);
+    json_key(dump->writer, "categories");
+    json_array(dump->writer);
+    while (rest.size) {
+        const char *comma = memchr(rest.at, ',', rest.size);
+        size_t size = comma ? (size_t)(comma - rest.at) : rest.size;
+        json_text(dump->writer, (struct text){rest.at, size});
+        size += comma ? 1 : 0;
+        rest = (struct text){rest.at + size, rest.size - size};
+    }
+    json_array_end(dump->writer);
+    member_bool(dump, "complete", tombstone->complete);
+    return line_end(dump);
 }
 
 /* ---- order of lines ---- */
@@ -195,4 +337,22 @@ int dump_compare_orders(const struct order *a, const struct order *b) {
 int dump_compare_shipments(const struct shipment *a, const struct shipment *b) {
     int order = text_compare(a->customer_id, b->customer_id);
     return order ? order : text_compare(a->shipment_id, b->shipment_id);
+}
+
+static int compare_times(int64_t a, int64_t b) {
+    return (a > b) - (a < b);
+}
+
+int dump_compare_consents(const struct consent *a, const struct consent *b) {
+    int order = text_compare(a->person, b->person);
+    order = order ? order : compare_times(a->generation, b->generation);
+    order = order ? order : compare_times(a->version.time_us, b->version.time_us);
+    order = order ? order : text_compare(a->version.source, b->version.source);
+    order = order ? order : text_compare(a->version.id, b->version.id);
+    return order ? order : text_compare(a->fact, b->fact);
+}
+
+int dump_compare_permissions(const struct permission *a, const struct permission *b) {
+    int order = text_compare(a->purpose, b->purpose);
+    return order ? order : text_compare(a->channel, b->channel);
 }

@@ -17,15 +17,17 @@ const struct event_info event_infos[EVENT_TYPES] = {
     [RETURN_REQUESTED] = {"shop.return.requested", "shop.return.v1", KEY_CUSTOMER, false},
     [RETURN_RECEIVED] = {"shop.return.received", "shop.return.v1", KEY_CUSTOMER, false},
     [RETURN_REFUNDED] = {"shop.return.refunded", "shop.return.v1", KEY_CUSTOMER, false},
-    [CONSENT_GRANTED] = {"shop.consent.granted", "shop.consent.v1", KEY_CUSTOMER, false},
-    [CONSENT_WITHDRAWN] = {"shop.consent.withdrawn", "shop.consent.v1", KEY_CUSTOMER_OR_TOKEN, false},
-    [CONSENT_OBJECTED] = {"shop.consent.objected", "shop.consent.v1", KEY_CUSTOMER_OR_TOKEN, false},
-    [REQUEST_RECEIVED] = {"privacy.request.received", "privacy.request.v1", KEY_REQUEST, false},
-    [REQUEST_IDENTIFIED] = {"privacy.request.identified", "privacy.request.v1", KEY_REQUEST, false},
+    [CONSENT_GRANTED] = {"shop.consent.granted", "shop.consent.v1", KEY_CUSTOMER, true},
+    [CONSENT_WITHDRAWN] = {"shop.consent.withdrawn", "shop.consent.v1", KEY_CUSTOMER_OR_TOKEN, true},
+    [CONSENT_OBJECTED] = {"shop.consent.objected", "shop.consent.v1", KEY_CUSTOMER_OR_TOKEN, true},
+    [REQUEST_RECEIVED] = {"privacy.request.received", "privacy.request.v1", KEY_REQUEST, true},
+    [REQUEST_IDENTIFIED] = {"privacy.request.identified", "privacy.request.v1", KEY_REQUEST, true},
     [DELIVERY_STATUS] = {"carrier.delivery.status", "carrier", KEY_REF, true},
     [NOTICE_ACKNOWLEDGED] = {"carrier.notice.acknowledged", "carrier", KEY_REF, true},
+    [COMMAND_TIED] = {"register.command", "register.command.v1", KEY_REQUEST, true},
     [CALENDAR_PARKED_EXPIRED] = {"calendar.parked.expired", NULL, KEY_NONE, true},
     [CALENDAR_PARKED_LEARNT] = {"calendar.parked.learnt", NULL, KEY_NONE, true},
+    [CALENDAR_RESTORED] = {"calendar.restored", NULL, KEY_NONE, true},
 };
 
 const char *const contact_field_names[CONTACT_FIELDS] = {

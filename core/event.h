@@ -52,9 +52,11 @@ enum event_type {
     REQUEST_IDENTIFIED,
     DELIVERY_STATUS,
     NOTICE_ACKNOWLEDGED,
-    EVENT_INPUT_TYPES,                           /* how many come from topics */
+    COMMAND_TIED,      /* an employee tied a case to a person (register.command.v1) */
+    EVENT_INPUT_TYPES, /* how many come from topics */
     CALENDAR_PARKED_EXPIRED = EVENT_INPUT_TYPES, /* the calendar's act: a parked ref was never learnt */
     CALENDAR_PARKED_LEARNT,                      /* ... it was, but this event was left over */
+    CALENDAR_RESTORED, /* a cut that a restored register had lost (restore reconcile); its time is the cut */
     EVENT_TYPES
 };
 
@@ -149,6 +151,8 @@ struct event {
             bool account; /* kind: account, else subscriber */
             struct contact contact;
             struct notice_text notice;
+            /* keyed hashes of what it states, 64 hex digits; absent: not stated, or cleared */
+            struct text email_hash, phone_hash;
         } customer; /* registered, changed */
         struct {
             struct text merged_customer_id;
@@ -188,9 +192,14 @@ struct event {
         } consent;
         struct {
             struct text request_id, kind, recipient_id, email, phone, channel, identity, purpose;
+            struct text contact_hash; /* of e-mail or phone */
             struct contact changes;
             bool has_changes;
         } request;
+        struct {
+            struct text request_id, person; /* person: "c1" or "recipient:r1" */
+            struct text sealed;             /* as it came; the others are made of it when it is opened */
+        } tied;
         struct {
             struct text shipment_ref;
             int64_t parcel; /* 0 = absent: all of them */
@@ -205,6 +214,10 @@ struct event {
             struct text ref;            /* what was parked, by topic/partition/offset above */
             const struct event *waited; /* of CALENDAR_PARKED_LEARNT: the event, whole */
         } parked;                       /* the calendar */
+        struct {
+            struct text person; /* "c1" or "recipient:r1" */
+            bool by_request;    /* else by customer.closed */
+        } restored;
     } as;
 };
 

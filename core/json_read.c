@@ -482,6 +482,9 @@ static bool reader_run(struct reader *reader) {
     yajl_config(handle, yajl_dont_validate_strings, 1);
     bool whole =
         yajl_parse(handle, (const unsigned char *)reader->text.at, reader->text.size) == yajl_status_ok &&
+        /* No string may hold a line feed: one that a whole value was followed by and that has no end shows
+           so. */
+        yajl_parse(handle, (const unsigned char *)"\n", 1) == yajl_status_ok &&
         yajl_complete_parse(handle) == yajl_status_ok && reader->values > 0;
     yajl_free(handle);
     return whole;

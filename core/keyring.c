@@ -173,6 +173,16 @@ static void slot_clear(struct keyring *keyring, size_t slot) {
     }
 }
 
+void keyring_forget_rings(struct keyring *keyring, const struct key_doom *dooms, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        size_t slot = slot_of(keyring, person_hash(keyring, dooms[i].person, dooms[i].generation),
+                              dooms[i].person, dooms[i].generation);
+        if (keyring->table[slot]) {
+            slot_clear(keyring, slot);
+        }
+    }
+}
+
 static bool table_grow(struct keyring *keyring) {
     if ((keyring->count + 1) * 2 <= keyring->slots) {
         return true;
@@ -301,6 +311,29 @@ enum outcome keyring_load(struct keyring *keyring, struct arena *arena, const st
     return load(keyring, arena, persons, count, false, err);
 }
 
+/* ---- floors ---- */
+
+enum outcome keyring_floors(struct keyring *keyring, struct arena *arena, struct key_doom *dooms,
+                            size_t count, int64_t now_s, struct err *err) {
+    turn_begin(keyring, now_s);
+    struct ring_row *rows = ARENA_ARRAY(arena, struct ring_row, count);
+    if (!rows) {
+        return count ? no_memory(err) : OK;
+    }
+    for (size_t i = 0; i < count; i++) {
+        rows[i] = (struct ring_row){.person = dooms[i].person, .generation = dooms[i].generation};
+    }
+    enum outcome outcome = keyring->ops->fetch(keyring->vault, arena, rows, count, err);
+    for (size_t i = 0; outcome == OK && i < count; i++) {
+        outcome = ring_take_in(keyring, &rows[i], err);
+        const struct ring *ring =
+            outcome == OK ? cached(keyring, dooms[i].person, dooms[i].generation) : NULL;
+        dooms[i].cells = ring ? ring->cells.next_serial : 0;
+        dooms[i].transit = ring ? ring->transit.next_serial : 0;
+    }
+    return outcome;
+}
+
 /* ---- providing ---- */
 
 struct pending {
@@ -308,9 +341,23 @@ struct pending {
     size_t count;
 };
 
+/* The newest key is good enough, or none is. */
+static const struct ring_key *key_from(const struct ring_keys *keys, enum category category, int16_t period,
+                                       uint16_t floor) {
+    const struct ring_key *newest = ring_keys_newest(keys, category, period);
+    return newest && newest->serial >= floor ? newest : NULL;
+}
+
 static const struct ring_key *wanted_key(const struct ring *ring, const struct key_want *want) {
-    return want->transit ? ring_keys_newest(&ring->transit, want->category, 0)
-                         : ring_keys_newest(&ring->cells, want->category, want->period);
+    return want->transit ? key_from(&ring->transit, want->category, 0, want->floor)
+                         : key_from(&ring->cells, want->category, want->period, want->floor);
+}
+
+/* A ring that was destroyed whole and is made anew starts its serials again: not below the floor. */
+static bool key_add(struct ring_keys *keys, const struct key_want *want, int16_t period,
+                    struct ring_random *random) {
+    keys->next_serial = want->floor > keys->next_serial ? want->floor : keys->next_serial;
+    return ring_keys_add(keys, want->category, period, random);
 }
 
 /* Copies with the missing keys added, of the rings that lack any. A new ring gets a transit key a category.
@@ -338,9 +385,8 @@ static enum outcome copies_make(struct keyring *keyring, const struct key_want *
             }
             pending->at[pending->count++] = ring;
         }
-        bool added = want->transit
-                         ? ring_keys_add(&copy->transit, want->category, 0, &keyring->random)
-                         : ring_keys_add(&copy->cells, want->category, want->period, &keyring->random);
+        bool added = want->transit ? key_add(&copy->transit, want, 0, &keyring->random)
+                                   : key_add(&copy->cells, want, want->period, &keyring->random);
         if (added && !copy->version && !ring_keys_newest(&copy->transit, want->category, 0)) {
             added = ring_keys_add(&copy->transit, want->category, 0, &keyring->random);
         }
@@ -396,6 +442,11 @@ static void copies_settle(struct keyring *keyring, const struct pending *pending
     }
 }
 
+/* A deadlock, or a serialisation that failed. */
+static bool again(enum outcome outcome, const struct err *err) {
+    return outcome == RETRY && err && strncmp(err->sqlstate, "40", 2) == 0;
+}
+
 enum outcome keyring_provide(struct keyring *keyring, struct arena *arena, const struct key_want *wants,
                              size_t count, const struct lookup_row *lookups, size_t lookup_count,
                              int64_t now_s, struct err *err) {
@@ -426,11 +477,48 @@ enum outcome keyring_provide(struct keyring *keyring, struct arena *arena, const
         copies_settle(keyring, &pending, outcome == OK ? done : NULL);
         if (outcome == OK) {
             lookup_count = 0; /* committed with this round */
-        } else if (outcome != RETRY || !err || strncmp(err->sqlstate, "40", 2) != 0) {
+        } else if (!again(outcome, err)) {
             return outcome;
         }
     }
     return err_set(err, RETRY, 0, "other workers keep changing the key rings of this batch");
+}
+
+/* ---- destroying ---- */
+
+enum outcome keyring_tombstones(struct keyring *keyring, struct arena *arena, struct tombstone_row *rows,
+                                size_t count, struct err *err) {
+    return keyring->ops->tombstones(keyring->vault, arena, rows, count, err);
+}
+
+enum outcome keyring_destroy(struct keyring *keyring, struct arena *arena, const struct key_doom *dooms,
+                             size_t doom_count, const struct tombstone_row *tombstones,
+                             size_t tombstone_count, int64_t *counter, struct err *err) {
+    const struct ring_wrapping wrapping = {keyring->cells_key, keyring->transit_key, keyring->vault_id,
+                                           &keyring->random};
+    struct ring_row *rings = ARENA_ARRAY(arena, struct ring_row, doom_count + 1);
+    struct ring_row *rewritten = ARENA_ARRAY(arena, struct ring_row, doom_count + 1);
+    if (!rings || !rewritten) {
+        return no_memory(err);
+    }
+    size_t count = ring_doomed(dooms, doom_count, rings), rewritten_count = 0;
+    enum outcome outcome = RETRY;
+    bool missed = true;
+    for (int round = 0; round < ROUNDS_MAX && (missed || again(outcome, err)); round++) {
+        missed = false;
+        outcome = count ? keyring->ops->fetch(keyring->vault, arena, rings, count, err) : OK;
+        if (outcome == OK) {
+            outcome = ring_destroy(&wrapping, arena, rings, count, dooms, doom_count, rewritten,
+                                   &rewritten_count, err);
+        }
+        if (outcome == OK) {
+            outcome = keyring->ops->destroy(keyring->vault, arena, rewritten, rewritten_count, tombstones,
+                                            tombstone_count, counter, &missed, err);
+        }
+    }
+    keyring_forget_rings(keyring, dooms, doom_count);
+    return outcome == OK && missed ? err_set(err, RETRY, 0, "other workers keep changing doomed key rings")
+                                   : outcome;
 }
 
 /* ---- taking keys ---- */
@@ -451,24 +539,25 @@ static bool key_give(const struct ring *ring, const struct ring_key *found, stru
 }
 
 bool keyring_cell_key(struct keyring *keyring, struct text person, int64_t generation, enum category category,
-                      int16_t period, struct seal_key *key) {
+                      int16_t period, uint16_t floor, struct seal_key *key) {
     const struct ring *ring = readable(keyring, person, generation);
-    return ring && key_give(ring, ring_keys_newest(&ring->cells, category, period), key);
+    return ring && key_give(ring, key_from(&ring->cells, category, period, floor), key);
 }
 
 bool keyring_transit_key(struct keyring *keyring, struct text person, int64_t generation,
-                         enum category category, struct seal_key *key) {
+                         enum category category, uint16_t floor, struct seal_key *key) {
     const struct ring *ring = readable(keyring, person, generation);
-    return ring && key_give(ring, ring_keys_newest(&ring->transit, category, 0), key);
+    return ring && key_give(ring, key_from(&ring->transit, category, 0, floor), key);
 }
 
-bool keyring_sealed_key(struct keyring *keyring, struct text person, int64_t generation,
-                        enum category category, struct text sealed, struct seal_key *key) {
+static bool sealed_key(struct keyring *keyring, struct text person, int64_t generation,
+                       enum category category, struct text sealed, bool transit, struct seal_key *key) {
     int16_t period;
     uint16_t serial;
     const struct ring *ring = readable(keyring, person, generation);
-    if (ring && sealed_period(sealed, &period, &serial) &&
-        key_give(ring, ring_keys_serial(&ring->cells, category, period, serial), key)) {
+    const struct ring_keys *keys = ring ? (transit ? &ring->transit : &ring->cells) : NULL;
+    if (keys && sealed_period(sealed, &period, &serial) &&
+        key_give(ring, ring_keys_serial(keys, category, period, serial), key)) {
         return true;
     }
     struct ring *known = cached(keyring, person, generation);
@@ -476,4 +565,14 @@ bool keyring_sealed_key(struct keyring *keyring, struct text person, int64_t gen
         known->stale = true; /* another worker may have added the key since: the next load asks the vault */
     }
     return false;
+}
+
+bool keyring_sealed_key(struct keyring *keyring, struct text person, int64_t generation,
+                        enum category category, struct text sealed, struct seal_key *key) {
+    return sealed_key(keyring, person, generation, category, sealed, false, key);
+}
+
+bool keyring_sealed_transit(struct keyring *keyring, struct text person, int64_t generation,
+                            enum category category, struct text sealed, struct seal_key *key) {
+    return sealed_key(keyring, person, generation, category, sealed, true, key);
 }

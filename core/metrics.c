@@ -65,6 +65,8 @@ static const struct metric_info {
                               "Acts of the calendar."},
     [METRIC_ERASURES_PENDING] = {"erasures_pending", GAUGE, PLAIN, METRICS_CONSUMER,
                                  "Erasures whose keys are not yet destroyed."},
+    [METRIC_ERASURES_DESTROYED] = {"erasures_destroyed_total", COUNTER, PLAIN, METRICS_CONSUMER,
+                                   "Erasures whose keys the vault has destroyed."},
     [METRIC_VAULT_RINGS_CREATED] = {"vault_rings_created_total", COUNTER, PLAIN, METRICS_CONSUMER,
                                     "Key rings made."},
     [METRIC_VAULT_RINGS_FETCHED] = {"vault_rings_fetched_total", COUNTER, PLAIN, BOTH,

@@ -134,6 +134,22 @@ struct ref ref_token(const struct ref_key *key, struct text customer_id, int64_t
     return input_ref(&input);
 }
 
+struct ref ref_fact(const struct ref_key *key, struct text cause) {
+    struct input input;
+    input_begin(&input, key, 32, "fact");
+    input_text(&input, cause);
+    return input_ref(&input);
+}
+
+void ref_subject(const struct ref_key *key, struct text person, char subject[SUBJECT_CHARS + 1]) {
+    unsigned char hash[SUBJECT_CHARS / 2];
+    struct input input;
+    input_begin(&input, key, sizeof(hash), "subject");
+    input_text(&input, person);
+    input_end(&input, hash);
+    sodium_bin2hex(subject, SUBJECT_CHARS + 1, hash, sizeof(hash));
+}
+
 struct output_id output_id_derive(const struct ref_key *key, struct text recipient, const char *kind,
                                   struct text person, int64_t generation, struct text object,
                                   struct text cause, int ordinal) {

@@ -37,6 +37,12 @@ struct ref ref_notice(const struct ref_key *key, const struct ref *about, const 
 /* The unsubscribe token of a customer's generation. */
 struct ref ref_token(const struct ref_key *key, struct text customer_id, int64_t generation);
 
+/* The name of a fact in the register: of its event_cause. */
+struct ref ref_fact(const struct ref_key *key, struct text cause);
+/* A person's name in tombstones and in register.erasure.v1: 64 hex digits. */
+#define SUBJECT_CHARS 64
+void ref_subject(const struct ref_key *key, struct text person, char subject[SUBJECT_CHARS + 1]);
+
 /* cause: event_cause() or the calendar's (act, object, due time). The same cause never yields two outputs. */
 struct output_id output_id_derive(const struct ref_key *key, struct text recipient, const char *kind,
                                   struct text person, int64_t generation, struct text object,

@@ -84,6 +84,21 @@ bool ring_keys_add(struct ring_keys *keys, enum category category, int16_t perio
     return true;
 }
 
+bool ring_keys_drop(struct ring_keys *keys, enum category category, uint16_t below) {
+    uint16_t kept = 0;
+    for (uint16_t i = 0; i < keys->count; i++) {
+        if (keys->at[i].category != category || keys->at[i].serial >= below) {
+            keys->at[kept++] = keys->at[i];
+        }
+    }
+    bool dropped = kept < keys->count;
+    if (dropped) {
+        sodium_memzero(&keys->at[kept], (size_t)(keys->count - kept) * sizeof(*keys->at));
+    }
+    keys->count = kept;
+    return dropped;
+}
+
 const struct ring_key *ring_keys_newest(const struct ring_keys *keys, enum category category,
                                         int16_t period) {
     const struct ring_key *newest = NULL;
@@ -204,22 +219,22 @@ bool ring_unwrap(const uint8_t key[32], enum ring_label label, const char *vault
     return opened;
 }
 
-bool transit_open(const uint8_t kek[32], const char *vault_id, const struct ring_row *row,
-                  enum category category, struct seal_key *key) {
+enum outcome transit_open(const uint8_t kek[32], const char *vault_id, const struct ring_row *row,
+                          enum category category, uint16_t serial, struct seal_key *key) {
     uint8_t wrapping[32];
     struct ring_keys keys;
     ring_derive(kek, RING_TRANSIT, wrapping);
-    bool opened = row->transit.at && ring_unwrap(wrapping, RING_TRANSIT, vault_id, row, row->transit, &keys);
+    bool opened = ring_unwrap(wrapping, RING_TRANSIT, vault_id, row, row->transit, &keys);
     sodium_memzero(wrapping, sizeof(wrapping));
     if (!opened) {
-        return false;
+        return FATAL;
     }
-    const struct ring_key *found = ring_keys_newest(&keys, category, 0);
+    const struct ring_key *found = ring_keys_serial(&keys, category, 0, serial);
     if (found) {
         *key = (struct seal_key){.category = found->category, .period = 0, .serial = found->serial};
         memcpy(key->ring, row->key_id, KEY_ID_BYTES);
         memcpy(key->key, found->key, SEAL_KEY_BYTES);
     }
     ring_keys_release(&keys);
-    return found != NULL;
+    return found ? OK : POISON;
 }

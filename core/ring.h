@@ -48,9 +48,27 @@ bool ring_keys_copy(const struct ring_keys *from, struct ring_keys *to);
 /* Adds a random key; false when memory or serials ran out. */
 bool ring_keys_add(struct ring_keys *keys, enum category category, int16_t period,
                    struct ring_random *random);
+/* Takes out the keys of a category with lower serials, wiped; false when there were none. */
+bool ring_keys_drop(struct ring_keys *keys, enum category category, uint16_t below);
 /* The newest of a category and period, or NULL. */
 const struct ring_key *ring_keys_newest(const struct ring_keys *keys, enum category category, int16_t period);
 const struct ring_key *ring_keys_serial(const struct ring_keys *keys, enum category category, int16_t period,
                                         uint16_t serial);
+
+/* What rings are wrapped with. */
+struct ring_wrapping {
+    const uint8_t *cells_key, *transit_key;
+    const char *vault_id;
+    struct ring_random *random;
+};
+/* Rings as the vault shall keep them without the doomed keys (ring_destroy.c): rewritten[0..*rewritten_count)
+ * of the fetched ones, those left out that hold none of them or are gone already; blob absent where no key is
+ * left. dooms as keyring_destroy. POISON: a ring does not open. */
+enum outcome ring_destroy(const struct ring_wrapping *wrapping, struct arena *arena,
+                          const struct ring_row *fetched, size_t count, const struct key_doom *dooms,
+                          size_t doom_count, struct ring_row *rewritten, size_t *rewritten_count,
+                          struct err *err) MUST_CHECK;
+/* The distinct rings that these name, in their order; room for doom_count rows. */
+size_t ring_doomed(const struct key_doom *dooms, size_t doom_count, struct ring_row *rings);
 
 #endif

@@ -86,10 +86,11 @@ static size_t rows_count(const struct ring_row *rows, size_t count, bool created
 static enum outcome rings_send(struct db *vault, struct arena *arena, const struct ring_row *rows,
                                size_t count, bool created, struct err *err) {
     size_t sent = rows_count(rows, count, created);
-    struct db_params *params = db_params_new(arena, 5);
+    struct db_params *params = db_params_new(arena, created ? 5 : 6);
     struct db_column *person = db_column(params, DB_TEXT, sent);
     struct db_column *generation = db_column(params, DB_INT8, sent);
-    struct db_column *third = db_column(params, created ? DB_BYTEA : DB_INT8, sent);
+    struct db_column *version = created ? NULL : db_column(params, DB_INT8, sent);
+    struct db_column *key_id = db_column(params, DB_BYTEA, sent);
     struct db_column *blob = db_column(params, DB_BYTEA, sent);
     struct db_column *transit = db_column(params, DB_BYTEA, sent);
     for (size_t i = 0; i < count; i++) {
@@ -98,11 +99,10 @@ static enum outcome rings_send(struct db *vault, struct arena *arena, const stru
         }
         db_put_text(person, rows[i].person);
         db_put_int(generation, rows[i].generation);
-        if (created) {
-            db_put_text(third, (struct text){(const char *)rows[i].key_id, KEY_ID_BYTES});
-        } else {
-            db_put_int(third, rows[i].version);
+        if (!created) {
+            db_put_int(version, rows[i].version);
         }
+        db_put_text(key_id, (struct text){(const char *)rows[i].key_id, KEY_ID_BYTES});
         db_put_text(blob, rows[i].blob);
         db_put_text(transit, rows[i].transit);
     }
@@ -214,7 +214,145 @@ static enum outcome vault_put(void *to, struct arena *arena, const struct ring_r
     return outcome;
 }
 
-const struct vault_ops vault_postgres = {.fetch = vault_fetch, .put = vault_put};
+/* ---- destroying ---- */
+
+static enum outcome vault_tombstones(void *vault, struct arena *arena, struct tombstone_row *rows,
+                                     size_t count, struct err *err) {
+    struct db_result *result = NULL;
+    struct db_params *params = db_params_new(arena, query_vault_read_tombstones.params);
+    struct db_column *subject = db_column(params, DB_TEXT, count);
+    for (size_t i = 0; i < count; i++) {
+        rows[i].told = TEXT_ABSENT;
+        db_put_text(subject, rows[i].subject);
+    }
+    enum outcome outcome = count ? db_run(vault, &query_vault_read_tombstones, params, &result, err) : OK;
+    for (size_t i = 0; outcome == OK && count && i < db_rows(result); i++) {
+        struct tombstone_row *row = &rows[db_int(result, i, 0) - 1];
+        row->told = arena_text(arena, db_text(result, i, 1));
+        if (!text_present(row->told)) {
+            outcome = no_memory(err);
+        }
+    }
+    db_result_release(result);
+    return outcome;
+}
+
+static enum outcome deletes_send(struct db *vault, struct arena *arena, const struct ring_row *rows,
+                                 size_t count, size_t sent, struct err *err) {
+    struct db_params *params = db_params_new(arena, query_vault_delete_rings.params);
+    struct db_column *person = db_column(params, DB_TEXT, sent);
+    struct db_column *generation = db_column(params, DB_INT8, sent);
+    struct db_column *version = db_column(params, DB_INT8, sent);
+    struct db_column *key_id = db_column(params, DB_BYTEA, sent);
+    for (size_t i = 0; i < count; i++) {
+        if (!text_present(rows[i].blob)) {
+            db_put_text(person, rows[i].person);
+            db_put_int(generation, rows[i].generation);
+            db_put_int(version, rows[i].version);
+            db_put_text(key_id, (struct text){(const char *)rows[i].key_id, KEY_ID_BYTES});
+        }
+    }
+    return db_send(vault, &query_vault_delete_rings, params, err);
+}
+
+static enum outcome tombstones_send(struct db *vault, struct arena *arena,
+                                    const struct tombstone_row *tombstones, size_t count, struct err *err) {
+    struct db_params *params = db_params_new(arena, query_vault_delete_lookups.params);
+    struct db_column *person = db_column(params, DB_TEXT, count);
+    struct db_column *erased = db_column(params, DB_TIMESTAMPTZ, count);
+    for (size_t i = 0; i < count; i++) {
+        db_put_text(person, tombstones[i].person);
+        db_put_time(erased, tombstones[i].erased_us);
+    }
+    enum outcome outcome = db_send(vault, &query_vault_delete_lookups, params, err);
+    params = db_params_new(arena, query_vault_write_tombstones.params);
+    struct db_column *subject = db_column(params, DB_TEXT, count);
+    struct db_column *body = db_column(params, DB_TEXT, count);
+    struct db_column *at = db_column(params, DB_TIMESTAMPTZ, count);
+    for (size_t i = 0; i < count; i++) {
+        db_put_text(subject, tombstones[i].subject);
+        db_put_text(body, tombstones[i].body);
+        db_put_time(at, tombstones[i].read_us);
+    }
+    return outcome == OK ? db_send(vault, &query_vault_write_tombstones, params, err) : outcome;
+}
+
+/* The rings that stay, in an array of their own. */
+static struct ring_row *staying(struct arena *arena, const struct ring_row *rows, size_t count,
+                                size_t *stay) {
+    struct ring_row *kept = ARENA_ARRAY(arena, struct ring_row, count + 1);
+    *stay = 0;
+    for (size_t i = 0; kept && i < count; i++) {
+        if (text_present(rows[i].blob)) {
+            kept[(*stay)++] = rows[i];
+        }
+    }
+    return kept;
+}
+
+/* Everything but the end of the transaction, in one round trip: rings deleted, rings rewritten, lookups,
+ * tombstones, counter. *missed: fewer rings were written than sent. */
+static enum outcome destroy_in(struct db *vault, struct arena *arena, const struct ring_row *rows,
+                               size_t count, const struct tombstone_row *tombstones, size_t tombstone_count,
+                               int64_t *counter, bool *missed, struct err *err) {
+    size_t stay, expected[5] = {0}, sent = 0;
+    struct ring_row *kept = staying(arena, rows, count, &stay);
+    enum outcome outcome = kept ? db_send(vault, &query_consumer_begin, NULL, err) : no_memory(err);
+    sent += outcome == OK;
+    if (outcome == OK && stay < count) {
+        expected[sent++] = count - stay;
+        outcome = deletes_send(vault, arena, rows, count, count - stay, err);
+    }
+    if (outcome == OK && stay) {
+        expected[sent++] = stay;
+        outcome = rings_send(vault, arena, kept, stay, false, err);
+    }
+    if (outcome == OK) {
+        outcome = tombstones_send(vault, arena, tombstones, tombstone_count, err);
+    }
+    if (outcome == OK) {
+        outcome = db_send(vault, &query_vault_counter_raise, NULL, err);
+    }
+    if (outcome == OK) {
+        outcome = db_sync(vault, err);
+    }
+    sent += 3; /* lookups, tombstones, counter: the last */
+    for (size_t i = 0; outcome == OK && i < sent; i++) {
+        struct db_result *result = NULL;
+        outcome = db_next(vault, &result, err);
+        if (outcome == OK && i < 5 && expected[i] && db_affected(result) != (int64_t)expected[i]) {
+            *missed = true;
+        }
+        if (outcome == OK && i == sent - 1 && db_rows(result) == 1) {
+            *counter = db_int(result, 0, 0);
+        }
+        db_result_release(result);
+    }
+    return outcome;
+}
+
+static enum outcome vault_destroy(void *to, struct arena *arena, const struct ring_row *rows, size_t count,
+                                  const struct tombstone_row *tombstones, size_t tombstone_count,
+                                  int64_t *counter, bool *missed, struct err *err) {
+    struct db *vault = to;
+    *missed = false;
+    *counter = -1;
+    enum outcome outcome =
+        destroy_in(vault, arena, rows, count, tombstones, tombstone_count, counter, missed, err);
+    if (outcome == OK && *counter < 0) {
+        outcome = err_set(err, FATAL, 0, "the vault has no counter: run kundregister migrate");
+    }
+    if (outcome == OK) {
+        outcome = db_run(vault, *missed ? &query_consumer_rollback : &query_consumer_commit, NULL, NULL, err);
+    }
+    if (outcome != OK) {
+        db_abandon(vault);
+    }
+    return outcome;
+}
+
+const struct vault_ops vault_postgres = {
+    .fetch = vault_fetch, .put = vault_put, .tombstones = vault_tombstones, .destroy = vault_destroy};
 
 /* ---- does it belong to this register and this key ---- */
 
@@ -286,12 +424,14 @@ static enum outcome check_open(const uint8_t kek[32], const struct settings *set
     return OK;
 }
 
-enum outcome vault_check(struct db *vault, struct db *reg, const uint8_t kek[32], char vault_id[33],
-                         struct err *err) {
+enum outcome vault_belongs(struct db *vault, struct db *reg, const uint8_t kek[32], char vault_id[33],
+                           int64_t *behind, struct err *err) {
     struct settings ours, registers;
-    enum outcome outcome = settings_read(vault, &ours, err);
+    *behind = 0;
+    /* The vault's counter rises first: read last, it is never behind because somebody else starts now. */
+    enum outcome outcome = settings_read(reg, &registers, err);
     if (outcome == OK) {
-        outcome = settings_read(reg, &registers, err);
+        outcome = settings_read(vault, &ours, err);
     }
     if (outcome != OK) {
         return outcome;
@@ -306,31 +446,59 @@ enum outcome vault_check(struct db *vault, struct db *reg, const uint8_t kek[32]
                        registers.introduced ? registers.id : "(none)", ours.introduced ? ours.id : "(none)");
     }
     outcome = check_open(kek, &ours, err);
-    if (outcome == OK && registers.counter > ours.counter) {
-        outcome = err_set(
-            err, FATAL, 0,
-            "an older vault was restored (its counter is %lld, the register knows %lld): run kundregister "
-            "restore reconcile",
-            (long long)ours.counter, (long long)registers.counter);
-    }
     if (outcome == OK) {
         memcpy(vault_id, ours.id, ID_SIZE);
+        *behind = registers.counter > ours.counter ? registers.counter - ours.counter : 0;
     }
     return outcome;
 }
 
-enum outcome vault_count(struct db *vault, struct db *reg, struct err *err) {
-    struct arena arena;
+enum outcome vault_check(struct db *vault, struct db *reg, const uint8_t kek[32], char vault_id[33],
+                         struct err *err) {
+    int64_t behind;
+    enum outcome outcome = vault_belongs(vault, reg, kek, vault_id, &behind, err);
+    if (outcome == OK && behind) {
+        outcome =
+            err_set(err, FATAL, 0,
+                    "an older vault was restored (its counter is %lld behind what the register knows): run "
+                    "kundregister restore reconcile",
+                    (long long)behind);
+    }
+    return outcome;
+}
+
+/* Raises the vault's counter by the query, then the register's to it. */
+static enum outcome count_by(struct db *vault, struct db *reg, const struct query *raise,
+                             struct db_params *raise_params, struct arena *arena, struct err *err) {
     struct db_result *result = NULL;
-    arena_init(&arena, CHECK_ARENA_BYTES);
-    struct db_params *params = db_params_new(&arena, query_vault_counter_follow.params);
-    enum outcome outcome =
-        params ? db_run(vault, &query_vault_counter_raise, NULL, &result, err) : no_memory(err);
+    struct db_params *params = db_params_new(arena, query_vault_counter_follow.params);
+    enum outcome outcome = params ? db_run(vault, raise, raise_params, &result, err) : no_memory(err);
     if (outcome == OK && db_rows(result) == 1) {
         db_param_int8(params, db_int(result, 0, 0));
         outcome = db_run(reg, &query_vault_counter_follow, params, NULL, err);
     }
     db_result_release(result);
+    return outcome;
+}
+
+enum outcome vault_count(struct db *vault, struct db *reg, struct err *err) {
+    struct arena arena;
+    arena_init(&arena, CHECK_ARENA_BYTES);
+    enum outcome outcome = count_by(vault, reg, &query_vault_counter_raise, NULL, &arena, err);
+    arena_release(&arena);
+    return outcome;
+}
+
+enum outcome vault_overtake(struct db *vault, struct db *reg, struct err *err) {
+    struct arena arena;
+    struct settings registers;
+    arena_init(&arena, CHECK_ARENA_BYTES);
+    struct db_params *params = db_params_new(&arena, query_vault_counter_overtake.params);
+    enum outcome outcome = params ? settings_read(reg, &registers, err) : no_memory(err);
+    if (outcome == OK) {
+        db_param_int8(params, registers.counter);
+        outcome = count_by(vault, reg, &query_vault_counter_overtake, params, &arena, err);
+    }
     arena_release(&arena);
     return outcome;
 }

@@ -12,6 +12,10 @@ extern const struct vault_ops
 enum outcome vault_fetch_transit(struct db *vault, struct arena *arena, struct ring_row *rows, size_t count,
                                  struct err *err) MUST_CHECK;
 
+/* What vault_check compares but the counters: *behind is by how much the register's is ahead of the vault's,
+ * 0 when it is not. For restore reconcile, which mends exactly that. */
+enum outcome vault_belongs(struct db *vault, struct db *reg, const uint8_t kek[32], char vault_id[33],
+                           int64_t *behind, struct err *err) MUST_CHECK;
 /* Compared before the first partition opens (SPEC 6): the vault's id is the one that the register remembers
  * (both learn it at `migrate`), the key-encryption key opens the check value, the register's counter is not
  * ahead of the vault's. FATAL with the way out in err.text. vault_id: 33 bytes, terminated. */
@@ -21,6 +25,8 @@ enum outcome vault_check(struct db *vault, struct db *reg, const uint8_t kek[32]
  * so that a vault restored from before this start is known by it. Rings lost since are found one by one,
  * later. */
 enum outcome vault_count(struct db *vault, struct db *reg, struct err *err) MUST_CHECK;
+/* After an older vault was mended: its counter goes past the register's, then the register's follows. */
+enum outcome vault_overtake(struct db *vault, struct db *reg, struct err *err) MUST_CHECK;
 /* At migrate: writes id, check value and counter where they are missing, in the vault first, then the
  * register. */
 enum outcome vault_introduce(struct db *vault_owner, struct db *register_owner, const uint8_t kek[32],

@@ -6,6 +6,7 @@
 #include "core/log.h"
 #include "core/metrics.h"
 #include "core/notify.h"
+#include "core/operator.h"
 #include "core/policy.h"
 #include "core/ready.h"
 #include "core/seal.h"
@@ -15,7 +16,6 @@
 #include "producer/reconcile.h"
 #include "producer/unseal.h"
 #include <getopt.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -123,20 +123,12 @@ static int failed(const struct err *err, int code) {
 
 /* ---- reconcile ---- */
 
-static const char *operator_name(char buffer[64]) {
-    const struct passwd *user = getpwuid(getuid());
-    if (user)
-        snprintf(buffer, 64, "%s", user->pw_name);
-    else
-        snprintf(buffer, 64, "uid %ld", (long)getuid());
-    return buffer;
-}
-
 static int reconcile(const struct config *config, bool json) {
     struct reconcile_report report;
     struct err err = {.kind = OK};
-    char operator[64];
-    enum outcome outcome = reconcile_run(config, operator_name(operator), &report, &err);
+    char operator[80];
+    operator_name(operator, sizeof(operator));
+    enum outcome outcome = reconcile_run(config, operator, & report, &err);
     if (outcome != OK)
         return failed(&err, outcome == FATAL ? EX_CONFIG : EX_UNAVAILABLE);
     printf(json ? "{\"topics\":%zu,\"outputs_in_kafka\":%zu,\"rows_in_outbox\":%zu,\"published\":%zu,"

@@ -124,10 +124,23 @@ static bool read_position(void *context, const rd_kafka_message_t *message) {
     return true;
 }
 
+enum outcome publish_read_topic(const struct config *config, const char *name, int64_t patience_us,
+                                kafka_reader *reader, void *context, struct kafka_extent *extent,
+                                struct err *err) {
+    const struct kafka_reading reading = {.config = config,
+                                          .program = "producer",
+                                          .group = "kundregister-producer",
+                                          .topic = name,
+                                          .patience_us = patience_us,
+                                          .reader = reader,
+                                          .context = context};
+    return kafka_read_topic(&reading, extent, err);
+}
+
 static enum outcome publish_positions(void *opaque, struct arena *arena, struct relay_marks *marks,
                                       bool *missing, struct err *err) {
     struct publish *publish = opaque;
-    struct publish_extent extent;
+    struct kafka_extent extent;
     struct position_reading reading = {.arena = arena, .marks = marks, .outcome = OK, .err = err};
     enum outcome outcome = publish_read_topic(publish->config, POSITION_TOPIC,
                                               PLANTED("impatient") ? IMPATIENCE_US : PATIENCE_US,

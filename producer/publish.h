@@ -7,7 +7,7 @@
 #define KR_PUBLISH_H
 
 #include "core/config.h"
-#include "core/kafka.h"
+#include "core/kafka_read.h"
 #include "producer/relay.h"
 
 struct publish_handle {
@@ -34,17 +34,9 @@ void publish_release(struct publish *publish);
 
 extern const struct publish_ops publish_kafka; /* `publish` = struct publish* */
 
-/* What publish_read_topic hands to its caller, in the order of each partition. False: no more memory. */
-typedef bool publish_reader(void *context, const rd_kafka_message_t *message);
-struct publish_extent {
-    bool missing; /* no such topic */
-    int32_t partitions;
-    bool shortened; /* some partition does not begin at offset 0: retention took its beginning */
-};
-/* Reads a topic read_committed from its beginning to the high watermark. A foreign transaction open on it
- * holds the last stable offset below that: it is waited for, at most patience_us, then FATAL. */
+/* core/kafka_read.h as the relay. */
 enum outcome publish_read_topic(const struct config *config, const char *name, int64_t patience_us,
-                                publish_reader *reader, void *context, struct publish_extent *extent,
+                                kafka_reader *reader, void *context, struct kafka_extent *extent,
                                 struct err *err) MUST_CHECK;
 
 #endif

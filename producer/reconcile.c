@@ -39,7 +39,7 @@ static bool see_output(void *context, const rd_kafka_message_t *message) {
 static enum outcome read_outputs(struct reconcile *reconcile, struct err *err) {
     enum outcome outcome = OK;
     for (size_t i = 0; i < reconcile->rows.topic_count && outcome == OK; i++) {
-        struct publish_extent extent;
+        struct kafka_extent extent;
         outcome = publish_read_topic(reconcile->config, reconcile->rows.topics[i].name, PATIENCE_US,
                                      see_output, reconcile, &extent, err);
         reconcile->rows.topics[i].shortened = extent.shortened;

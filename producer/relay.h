@@ -30,7 +30,7 @@ enum relay_fate {
     FATE_PUBLISH = 0,
     FATE_SETTLED,       /* recorded before as never to be published (again) */
     FATE_ELSEWHERE,     /* its id is in Kafka already, from before a restore: recorded `published` */
-    FATE_WITHHELD,      /* its transit key is gone: recorded so, never produced */
+    FATE_WITHHELD,      /* its transit key is destroyed: recorded so, never produced */
     FATE_UNPUBLISHABLE, /* damaged, or refused by Kafka for good: recorded so, alarmed */
 };
 
@@ -45,7 +45,7 @@ struct relay_row {
     int category;
     struct text body, headers; /* as stored */
     struct text plain;         /* opened, within one transaction only */
-    bool stale;                /* its body was sealed under another key than the ring holds now */
+    bool keyless;              /* the key that its body names is not there (any more) */
     enum relay_fate fate;
     const char *detail; /* of a fate, without content */
     bool noted;         /* the fate is among those to be recorded */
@@ -116,7 +116,7 @@ struct outbox_ops {
 };
 
 /* The vault: opens bodies inside a Kafka transaction that has begun, with keys fetched then and kept no
- * longer. Sets plain, or stale, or fate and detail. */
+ * longer. Sets plain, or keyless, or fate and detail. */
 struct unseal_ops {
     enum outcome (*open)(void *unseal, struct err *err);
     void (*close)(void *unseal);

@@ -11,8 +11,7 @@
 #define BACKOFF_FIRST_US 1000000
 #define BACKOFF_MOST_US 30000000
 #define PORTION_ROWS 1000
-#define STALE_TRIES 40
-#define STALE_WAIT_US 50000
+#define RESEALED_TRIES 20
 
 static struct text topic_name(const struct relay_topic *topic) {
     return (struct text){topic->name, topic->name_size};
@@ -100,37 +99,44 @@ static void stall(struct relay *relay, struct relay_topic *topic, int64_t settle
     relay_count_stalled(relay);
 }
 
-/* The rows' plain bodies. A cell under another key than the ring's is one that an erasure is sealing anew:
- * its new form is awaited for a while; then its key counts as gone. */
+/* The rows' plain bodies. A body whose key is not there was sealed before an erasure. What that erasure lets
+ * wait it has sealed anew, in the register, before the vault destroyed anything: such a row is read once more
+ * and opened with its new key. What is still the same then is withheld. */
 static enum outcome unseal(struct relay *relay, struct relay_row **rows, size_t count, struct err *err) {
     struct relay_row **again = ARENA_ARRAY(&relay->plain, struct relay_row *, count);
-    if (!again)
+    struct text *before = ARENA_ARRAY(&relay->plain, struct text, count);
+    if (!again || !before)
         return err_set(err, FATAL, 0, "no memory for a batch: lower producer.batch.outputs");
     memcpy(again, rows, count * sizeof(*rows));
-    for (int try = 0;; try++) {
+    for (int try = 0; try < RESEALED_TRIES; try++) {
         relay->reaching = AWAY_VAULT;
         enum outcome outcome = relay->unseal_ops->bodies(relay->unseal, &relay->plain, again, count, err);
         if (outcome != OK)
             return outcome;
         size_t left = 0;
         for (size_t i = 0; i < count; i++)
-            if (again[i]->stale)
+            if (again[i]->keyless) {
+                before[left] = again[i]->body;
                 again[left++] = again[i];
+            }
         if (left == 0)
             return OK;
-        if (try == STALE_TRIES) {
-            for (size_t i = 0; i < left; i++)
-                again[i]->fate = FATE_WITHHELD;
-            return OK;
-        }
-        if (try > 0)
-            relay->clock_ops->sleep_us(relay->clock, STALE_WAIT_US);
-        count = left;
         relay->reaching = AWAY_REGISTER;
-        outcome = relay->outbox_ops->bodies(relay->outbox, &relay->batch, again, count, err);
+        outcome = relay->outbox_ops->bodies(relay->outbox, &relay->batch, again, left, err);
         if (outcome != OK)
             return outcome;
+        count = 0;
+        for (size_t i = 0; i < left; i++)
+            if (text_equal(before[i], again[i]->body)) {
+                again[i]->fate = FATE_WITHHELD;
+                again[i]->detail = "key_destroyed";
+            } else {
+                again[count++] = again[i];
+            }
+        if (count == 0)
+            return OK;
     }
+    return err_set(err, RETRY, 0, "an output is sealed anew again and again");
 }
 
 static enum outcome send_rows(struct relay *relay, struct relay_row **rows, size_t count, size_t *sent,

@@ -51,7 +51,8 @@ static void set_aside(struct relay_row *row, enum relay_fate fate, const char *d
     row->detail = detail;
 }
 
-/* Opens one body with its ring; `ring` NULL: the person has none any more. */
+/* Opens one body with its ring; `ring` NULL: the person has none any more. Which key the body names counts,
+ * not which is the newest: an act of erasure adds a fresh one before it seals anything anew. */
 static void open_body(const struct unseal *unseal, struct relay_row *row, const struct ring_row *ring,
                       struct arena *arena) {
     struct seal_key key;
@@ -66,16 +67,19 @@ static void open_body(const struct unseal *unseal, struct relay_row *row, const 
         set_aside(row, FATE_UNPUBLISHABLE, "the stored body is damaged");
         return;
     }
-    if (!ring || !transit_open(unseal->kek, unseal->vault_id, ring, (enum category)row->category, &key)) {
-        set_aside(row, FATE_WITHHELD, "its key is gone");
+    enum outcome found =
+        ring ? transit_open(unseal->kek, unseal->vault_id, ring, (enum category)row->category, serial, &key)
+             : POISON;
+    if (found == POISON) {
+        row->keyless = true;
         return;
     }
-    if (serial < key.serial) {
-        row->stale = true;
-        row->detail = "its key is gone";
-    } else if (open_cell(&key, &place, row->body, arena, &row->plain, NULL) != OK) {
-        set_aside(row, FATE_UNPUBLISHABLE, "the stored body does not open");
+    if (found != OK) {
+        set_aside(row, FATE_UNPUBLISHABLE, "its key ring does not open");
+        return;
     }
+    if (open_cell(&key, &place, row->body, arena, &row->plain, NULL) != OK)
+        set_aside(row, FATE_UNPUBLISHABLE, "the stored body does not open");
     secret_wipe(&key, sizeof(key));
 }
 
@@ -99,7 +103,7 @@ static enum outcome unseal_bodies(void *opaque, struct arena *arena, struct rela
     if (!sealed)
         return err_set(err, FATAL, 0, "no memory for a batch: lower producer.batch.outputs");
     for (size_t i = 0; i < count; i++) {
-        rows[i]->stale = false;
+        rows[i]->keyless = false;
         if (rows[i]->fate != FATE_PUBLISH)
             continue;
         rows[i]->plain = rows[i]->body;

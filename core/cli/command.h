@@ -74,6 +74,10 @@ int command_doctor(struct session *session, const struct arguments *arguments);
 int command_status(struct session *session, const struct arguments *arguments);
 int command_customer_show(struct session *session, const struct arguments *arguments);
 int command_customer_find(struct session *session, const struct arguments *arguments);
+int command_customer_erasure(struct session *session, const struct arguments *arguments);
+int command_request_list(struct session *session, const struct arguments *arguments);
+int command_request_show(struct session *session, const struct arguments *arguments);
+int command_request_tie(struct session *session, const struct arguments *arguments);
 int command_disclosures(struct session *session, const struct arguments *arguments);
 int command_policy_check(struct session *session, const struct arguments *arguments);
 int command_policy_activate(struct session *session, const struct arguments *arguments);
@@ -86,6 +90,7 @@ int command_position_list(struct session *session, const struct arguments *argum
 int command_position_accept(struct session *session, const struct arguments *arguments);
 int command_position_reset(struct session *session, const struct arguments *arguments);
 int command_consumer_run(struct session *session, const struct arguments *arguments);
+int command_restore_reconcile(struct session *session, const struct arguments *arguments);
 int command_producer_run(struct session *session, const struct arguments *arguments);
 int command_producer_reconcile(struct session *session, const struct arguments *arguments);
 

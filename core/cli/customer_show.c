@@ -2,6 +2,7 @@
  * basis and end of each. */
 #include "core/cli/cells.h"
 #include "core/cli/command.h"
+#include "core/decide/pack.h"
 #include "core/json_read.h"
 #include "queries.h"
 #include <string.h>
@@ -94,20 +95,65 @@ static int ask(struct showing *showing, const struct query *query, struct db_res
     return session_run(showing->session, showing->reg, query, params, result);
 }
 
+/* What may be done in marketing, as last told to the shop. */
+static void show_permissions(struct showing *showing, const struct person *persons, size_t count) {
+    struct output *output = showing->session->output;
+    output_table(output, "permissions", "Marketing permissions", NULL);
+    for (size_t row = 0; row < count; row++) {
+        for (size_t i = 0; i < persons[row].permissions.count; i++) {
+            const struct permission *permission = &persons[row].permissions.at[i];
+            output_row(output);
+            output_int(output, "generation", persons[row].generation);
+            output_text(output, "purpose", permission->purpose);
+            output_text(output, "channel", permission->channel);
+            output_bool(output, "allowed", permission->reason == PERMISSION_ALLOWED);
+            output_text(output, "basis", permission->basis);
+            output_string(output, "reason", permission_reason_names[permission->reason]);
+            output_time(output, "since", permission->since_us);
+        }
+    }
+    output_table_end(output);
+}
+
+/* Generations that are none any more, or that nothing names, are left out. */
+static int unpack_persons(struct showing *showing, const struct db_result *result, struct person **persons) {
+    struct session *session = showing->session;
+    *persons = ARENA_ARRAY(&session->arena, struct person, db_rows(result) + 1);
+    if (!*persons)
+        return session_refuse(session, EXIT_REFUSED, "out of memory");
+    for (size_t row = 0; row < db_rows(result); row++) {
+        struct person *person = &(*persons)[row];
+        if (unpack_person(db_text(result, row, 10), &session->arena, person, &session->err) != OK)
+            return session_failed(session, &session->err);
+        person->generation = db_int(result, row, 0);
+    }
+    return EXIT_FINE;
+}
+
 static int show_persons(struct showing *showing, size_t *found) {
     struct db_result *result = NULL;
     struct output *output = showing->session->output;
+    struct person *persons = NULL;
     bool kept = true;
     int code = ask(showing, &query_cli_show_person, &result);
-    if (code != EXIT_FINE)
+    if (code == EXIT_FINE)
+        code = unpack_persons(showing, result, &persons);
+    if (code != EXIT_FINE) {
+        db_result_release(result);
         return code;
+    }
     *found = db_rows(result);
     output_table(output, "persons", "The person", NULL);
     for (size_t row = 0; row < db_rows(result); row++) {
         int64_t generation = db_int(result, row, 0);
+        if (persons[row].absent)
+            continue;
         output_row(output);
         output_int(output, "generation", generation);
-        output_bool(output, "opened", db_bool(result, row, 1));
+        if (db_is_null(result, row, 1))
+            output_null(output, "opened");
+        else
+            output_bool(output, "opened", db_bool(result, row, 1));
         output_text(output, "kind", db_text(result, row, 2));
         output_text(output, "notice", db_text(result, row, 3));
         output_text(output, "language", db_text(result, row, 4));
@@ -118,6 +164,7 @@ static int show_persons(struct showing *showing, size_t *found) {
                             (int)db_int(result, row, 9));
     }
     output_table_end(output);
+    show_permissions(showing, persons, db_rows(result));
     db_result_release(result);
     return kept ? EXIT_FINE : session_refuse(showing->session, EXIT_REFUSED, "out of memory");
 }
@@ -184,6 +231,88 @@ static int show_shipments(struct showing *showing) {
     output_table_end(output);
     db_result_release(result);
     return kept ? EXIT_FINE : session_refuse(showing->session, EXIT_REFUSED, "out of memory");
+}
+
+/* "granted 2026-11-01": what the proof is of. */
+static struct text consent_label(struct showing *showing, struct text act, int64_t time_us) {
+    char label[64], at[28];
+    instant_write(time_us, at);
+    int size = snprintf(label, sizeof label, "%.*s %.10s", TEXT_ARGS(act), at);
+    return arena_text(&showing->session->arena, (struct text){label, (size_t)size});
+}
+
+static int show_consents(struct showing *showing) {
+    struct db_result *result = NULL;
+    struct output *output = showing->session->output;
+    bool kept = true;
+    int code = ask(showing, &query_cli_show_consents, &result);
+    if (code != EXIT_FINE)
+        return code;
+    output_table(output, "consents", "Consents and objections", NULL);
+    for (size_t row = 0; row < db_rows(result); row++) {
+        size_t before = showing->held.count;
+        output_row(output);
+        output_time(output, "time", db_time(result, row, 2));
+        output_text(output, "act", db_text(result, row, 3));
+        output_text(output, "purpose", db_text(result, row, 4));
+        output_text(output, "channel", db_text(result, row, 5));
+        output_text(output, "basis", db_text(result, row, 6));
+        if (db_is_null(result, row, 7))
+            output_null(output, "confirmed");
+        else
+            output_bool(output, "confirmed", db_bool(result, row, 7));
+        output_text(output, "order", db_text(result, row, 8));
+        kept = kept && hold(showing, CATEGORY_CONSENT_PROOF, "consent", "proof", showing->person,
+                            db_text(result, row, 0), -1, db_int(result, row, 1), db_text(result, row, 10),
+                            db_date(result, row, 9), (int)db_int(result, row, 11));
+        if (kept && showing->held.count > before)
+            showing->held.at[before].object =
+                consent_label(showing, db_text(result, row, 3), db_time(result, row, 2));
+    }
+    output_table_end(output);
+    db_result_release(result);
+    return kept ? EXIT_FINE : session_refuse(showing->session, EXIT_REFUSED, "out of memory");
+}
+
+static int show_requests(struct showing *showing) {
+    struct db_result *result = NULL;
+    struct output *output = showing->session->output;
+    int code = ask(showing, &query_cli_show_requests, &result);
+    if (code != EXIT_FINE)
+        return code;
+    output_table(output, "requests", "Requests", NULL);
+    for (size_t row = 0; row < db_rows(result); row++) {
+        output_row(output);
+        output_text(output, "request", db_text(result, row, 0));
+        output_time(output, "received", db_time(result, row, 1));
+        output_time(output, "identified", db_time(result, row, 2));
+        output_text(output, "state", db_text(result, row, 3));
+        output_date(output, "due", db_date(result, row, 4));
+        output_date(output, "until", db_date(result, row, 5));
+    }
+    output_table_end(output);
+    db_result_release(result);
+    return EXIT_FINE;
+}
+
+static int show_tombstones(struct showing *showing) {
+    struct db_result *result = NULL;
+    struct output *output = showing->session->output;
+    int code = ask(showing, &query_cli_show_tombstones, &result);
+    if (code != EXIT_FINE)
+        return code;
+    output_table(output, "erasures", "Erased (kundregister customer erasure tells more)", NULL);
+    for (size_t row = 0; row < db_rows(result); row++) {
+        output_row(output);
+        output_time(output, "cut", db_time(result, row, 0));
+        output_text(output, "cause", db_text(result, row, 1));
+        output_list(output, "categories", db_text(result, row, 2));
+        output_bool(output, "complete", db_bool(result, row, 3));
+        output_time(output, "keys_destroyed", db_time(result, row, 4));
+    }
+    output_table_end(output);
+    db_result_release(result);
+    return EXIT_FINE;
 }
 
 static int show_grounds(struct showing *showing) {
@@ -334,6 +463,12 @@ int command_customer_show(struct session *session, const struct arguments *argum
         code = show_orders(&showing);
     if (code == EXIT_FINE)
         code = show_shipments(&showing);
+    if (code == EXIT_FINE)
+        code = show_consents(&showing);
+    if (code == EXIT_FINE)
+        code = show_requests(&showing);
+    if (code == EXIT_FINE)
+        code = show_tombstones(&showing);
     if (code == EXIT_FINE)
         code = show_grounds(&showing);
     if (code == EXIT_FINE)

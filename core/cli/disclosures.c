@@ -70,6 +70,7 @@ static int put_notices(struct session *session, struct db *reg, const struct pol
         output_list(output, "fields", db_text(result, row, 5));
         output_date(output, "answer_by", db_date(result, row, 6));
         output_int(output, "reminders", db_int(result, row, 7));
+        output_text(output, "state", db_text(result, row, 12));
         output_text(output, "answer", db_text(result, row, 8));
         output_date(output, "retained_until", db_date(result, row, 9));
         if (session->json) {

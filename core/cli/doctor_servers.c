@@ -7,6 +7,7 @@
 
 #define SKEW_WARNING_US 1000000
 #define SKEW_ERROR_US 60000000
+#define ERASURE_MOST_US 60000000 /* what an erasure promises (SPEC 2) */
 
 /* ---- reachability ---- */
 
@@ -213,6 +214,25 @@ static void examine_policy(struct doctor *doctor) {
         policy_free(file);
 }
 
+/* ---- erasures ---- */
+
+static void examine_erasures(struct doctor *doctor) {
+    struct db_result *result = NULL;
+    if (session_run(doctor->session, doctor->reg, &query_cli_erasures_pending, NULL, &result) != EXIT_FINE)
+        return;
+    int64_t keys = db_int(result, 0, 0), age_us = db_int(result, 0, 1);
+    db_result_release(result);
+    if (age_us > ERASURE_MOST_US)
+        doctor_find(doctor, GRADE_WARNING, "erasures",
+                    "start the consumer; if it runs, its log says what is away or damaged (erasures_wait, "
+                    "erasure_stuck)",
+                    "Keys of %lld rings and categories wait to be destroyed, the oldest for %lld s.",
+                    (long long)keys, (long long)(age_us / 1000000));
+    else
+        doctor_find(doctor, GRADE_OK, "erasures", NULL,
+                    "No key has waited longer than a minute to be destroyed.");
+}
+
 void doctor_servers(struct doctor *doctor) {
     bool whole = true;
     reach(doctor, CLUSTER_REGISTER);
@@ -229,9 +249,11 @@ void doctor_servers(struct doctor *doctor) {
     }
     if (doctor->reg && doctor->vault)
         examine_apartness(doctor);
-    if (whole)
+    if (whole) {
         examine_keys(doctor);
-    else
+        examine_erasures(doctor);
+    } else {
         doctor->reg = NULL;
+    }
     examine_policy(doctor);
 }

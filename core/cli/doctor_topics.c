@@ -132,7 +132,7 @@ static void judge_all(struct topics *topics) {
     const char *last = "";
     for (int type = 0; type < EVENT_INPUT_TYPES; type++) {
         const char *name = event_infos[type].topic;
-        if (!name || strcmp(name, "carrier") == 0 || strcmp(name, last) == 0)
+        if (!name || strcmp(name, "carrier") == 0 || strcmp(name, last) == 0 || type == COMMAND_TIED)
             continue;
         judge(topics, &(struct topic_rule){name, KEEPS_INPUT, false});
         last = name;

@@ -61,6 +61,53 @@ const struct command commands[] = {
                   .value = "NUMBER",
                   .help = "as +358401234567, or - to read it from standard input"},
                  REASON_OPTION}},
+    {.name = "customer erasure",
+     .operands = "ID",
+     .fewest = 1,
+     .most = 1,
+     .run = command_customer_erasure,
+     .summary = "the erasure certificate of a person",
+     .help =
+         "Prints what was erased when, what is kept until when and why, what waits for which event, which "
+         "recipients\n"
+         "were told and what they answered, and until when remnants may exist: in topics, as they are set "
+         "in Kafka now,\n"
+         "in backups of the vault, with recipients. Opens nothing personal. ID is a customer's or "
+         "recipient:ID.\n"
+         "Audited. Exit code 1 when no erasure of this person is known.",
+     .options = {{.name = "reason", .value = "TEXT", .help = "why; it stands in the audit"}}},
+    {.name = "request list",
+     .operands = "",
+     .run = command_request_list,
+     .summary = "what data subjects asked for and when it is due",
+     .help = "Lists requests that are not done, those that are due first coming first: id, state, due date, "
+             "whether it\n"
+             "is a case that nobody is tied to yet. No persons.",
+     .options = {{.name = "all", .help = "those that are done, too"}}},
+    {.name = "request show",
+     .operands = "ID",
+     .fewest = 1,
+     .most = 1,
+     .run = command_request_show,
+     .summary = "one request, and of a case whose address it came from",
+     .help = "Prints when it was received and identified, how far it is, and of a case (it came with an "
+             "e-mail address or\n"
+             "phone number) the persons in the register who have that address. Audited.",
+     .options = {REASON_OPTION}},
+    {.name = "request tie",
+     .operands = "ID",
+     .fewest = 1,
+     .most = 1,
+     .run = command_request_tie,
+     .summary = "say whose case it is",
+     .help = "Ties a case to a person, who is then erased as if the request had named him. The command goes, "
+             "sealed, into\n"
+             "the journal register.command.v1 and takes effect when the consumer reads it there; giving the "
+             "same one again\n"
+             "changes nothing. Needs the reference key and the key-encryption key. Audited.",
+     .options =
+         {{.name = "person", .value = "ID", .help = "a customer's id, or recipient:ID", .needed = true},
+          REASON_OPTION}},
     {.name = "disclosures",
      .operands = "ID",
      .fewest = 1,
@@ -69,7 +116,8 @@ const struct command commands[] = {
      .summary = "who received what of a person, and how far that is",
      .help = "Prints the ledger: each recipient by name, which fields, why, when, and whether the disclosure "
              "is decided,\n"
-             "handed over, published or withheld; then the notices sent to recipients and what they "
+             "handed over, published, withheld, unpublishable or acknowledged; then the notices sent to "
+             "recipients and what they "
              "answered. ID is a\n"
              "customer's or recipient:ID. Audited. Exit code 1 when there is nothing.",
      .options = {{.name = "reason", .value = "TEXT", .help = "why; it stands in the audit", .needed = true}}},
@@ -182,6 +230,17 @@ const struct command commands[] = {
      .help = "Becomes `kundregister-producer reconcile`: reads the output topics, marks what is there as "
              "published and\n"
              "sets the relay's position. The way out when the relay refuses to start."},
+    {.name = "restore reconcile",
+     .operands = "--reason TEXT [OPTIONS]",
+     .run = command_restore_reconcile,
+     .program = true,
+     .summary = "erase again what a restored backup brought back",
+     .help =
+         "Becomes `kundregister-consumer reconcile`, the way out when a consumer refuses to start because "
+         "register or\n"
+         "vault are older than what is remembered of erasures. Topic, vault and register are brought "
+         "together, and\n"
+         "every erasure that one of them had lost is done again. Consumers must be stopped. Audited."},
     {.name = "config check",
      .operands = "",
      .run = command_config_check,

@@ -1,5 +1,5 @@
-/* `consumer run`, `producer run` and `producer reconcile`: becomes the program beside this one, as git runs
- * git-foo. */
+/* `consumer run`, `restore reconcile`, `producer run` and `producer reconcile`: becomes the program beside
+ * this one, as git runs git-foo. */
 #include "core/cli/command.h"
 
 #include <errno.h>
@@ -49,6 +49,10 @@ static int become(struct session *session, const char *name, const char *first, 
 
 int command_consumer_run(struct session *session, const struct arguments *arguments) {
     return become(session, "kundregister-consumer", NULL, arguments->rest);
+}
+
+int command_restore_reconcile(struct session *session, const struct arguments *arguments) {
+    return become(session, "kundregister-consumer", "reconcile", arguments->rest);
 }
 
 int command_producer_run(struct session *session, const struct arguments *arguments) {

@@ -1,12 +1,11 @@
 /* Configuration, connections by role, the audit and exit codes of the command line. */
 #include "core/cli/session.h"
 
+#include "core/operator.h"
 #include "queries.h"
 #include <errno.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 /* Everything a command collects before it prints: an answer of many thousand rows fits, a register does not.
  */
@@ -15,26 +14,10 @@
 const char *const cluster_names[CLUSTERS] = {"register", "vault"};
 const char *const role_names[ROLES] = {"owner", "consumer", "producer", "operator", "clerk", "auditor"};
 
-/* The user by number, since names in the environment are anybody's to choose; sudo's own note is added, as a
- * hint. */
-static void name_operator(char *buffer, size_t size) {
-    char number[24];
-    uid_t user = getuid();
-    const struct passwd *entry = getpwuid(user);
-    snprintf(number, sizeof(number), "uid %u", (unsigned)user);
-    const char *name = entry ? entry->pw_name : number;
-    const char *sudo = user == 0 ? getenv("SUDO_USER") : NULL;
-    if (sudo && *sudo) {
-        snprintf(buffer, size, "%s (sudo by %.40s)", name, sudo);
-    } else {
-        snprintf(buffer, size, "%s", name);
-    }
-}
-
 bool session_init(struct session *session, const char *program) {
     *session = (struct session){.program = program};
     arena_init(&session->arena, SESSION_ARENA_BYTES);
-    name_operator(session->operator_name, sizeof(session->operator_name));
+    operator_name(session->operator_name, sizeof(session->operator_name));
     session->output = output_new(&session->arena, false);
     return session->output != NULL;
 }

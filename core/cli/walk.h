@@ -23,6 +23,8 @@ struct walk {
     /* kept */
     struct arena arena;
     struct json_writer *writer;
+    struct policy *policy;   /* the active one; NULL: there is none */
+    bool unprinted;          /* a line was not taken */
     uint64_t rows, expected; /* expected: PostgreSQL's estimate */
 };
 

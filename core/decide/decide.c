@@ -16,10 +16,17 @@ static decide_effect *const effects[EVENT_TYPES] = {
     [SHIPMENT_REQUESTED] = shipment_requested,
     [SHIPMENT_CHANGED] = shipment_requested,
     [SHIPMENT_CANCELLED] = shipment_cancelled,
+    [CONSENT_GRANTED] = consent_stated,
+    [CONSENT_WITHDRAWN] = consent_stated,
+    [CONSENT_OBJECTED] = consent_stated,
+    [REQUEST_RECEIVED] = request_received,
+    [REQUEST_IDENTIFIED] = request_identified,
     [DELIVERY_STATUS] = delivery_status,
     [NOTICE_ACKNOWLEDGED] = notice_acknowledged,
+    [COMMAND_TIED] = command_tied,
     [CALENDAR_PARKED_EXPIRED] = parked_expired,
     [CALENDAR_PARKED_LEARNT] = parked_learnt,
+    [CALENDAR_RESTORED] = erasure_restored,
 };
 
 enum outcome decide_event(struct decision *decision, const struct event *event, const uint8_t record_hash[32],
@@ -101,6 +108,10 @@ bool cell_drop(struct cell *cell) {
     cell->content = TEXT_ABSENT;
     cell->rewritten = false;
     return true;
+}
+
+void cell_moves(struct cell *cell) {
+    cell->rewritten |= cell_present(cell) && text_present(cell->content);
 }
 
 bool cell_keep_until(struct cell *cell, int32_t until) {

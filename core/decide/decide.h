@@ -42,6 +42,14 @@ struct output {
     } dead;
 };
 
+/* Keys that an erasing step lets go: all of the category in that ring, up to those that what stays is sealed
+ * under anew. store chooses the floor, writes it to the person's facts and has the vault destroy the rest. */
+struct doom {
+    struct text person;
+    int64_t generation;
+    enum category category;
+};
+
 struct decision {
     /* given */
     const struct policy *policy;
@@ -54,6 +62,7 @@ struct decision {
     LIST(struct output) outputs; /* in the order in which they must go out */
     size_t verdicts[VERDICTS];   /* counted for each event, unparked ones again when they are settled */
     size_t second_facts;         /* same (source, id), other data */
+    LIST(struct doom) dooms;     /* each once */
 };
 
 /* Judges one event and changes decision->state. record_hash: keyed hash of the record, for the dead letter it
@@ -61,10 +70,17 @@ struct decision {
 enum outcome decide_event(struct decision *decision, const struct event *event, const uint8_t record_hash[32],
                           enum verdict *verdict) MUST_CHECK;
 
+/* After the last event of a transaction: what is told of its end only, the states of requests. */
+enum outcome decide_finish(struct decision *decision) MUST_CHECK;
+
 /* Adds the dead letter of a record that is not taken in, and counts it. */
 enum outcome decide_dead_letter(struct decision *decision, struct text topic, int32_t partition,
                                 int64_t offset, int64_t timestamp_ms, const struct refusal *refusal,
                                 const uint8_t record_hash[32]) MUST_CHECK;
+
+/* The tombstone of that cut of the person lists the category. */
+bool cut_erases(const struct policy *policy, struct text person, const struct cut *cut,
+                enum category category);
 
 /* What an event must find loaded. load makes in the state whatever it was asked for, found or not, and takes
  * a thing for loaded when the state has it; cells are asked for only once their row is loaded, so `touch`
@@ -72,7 +88,18 @@ enum outcome decide_dead_letter(struct decision *decision, struct text topic, in
  * its shipment is known and a shipment before its order; each round asks every event of the batch, loads what
  * is new, and ends when nothing is. `touch` is called for each thing; the state tells what is loaded already.
  */
-enum need_kind { NEED_REF, NEED_PERSON, NEED_ORDER, NEED_SHIPMENT, NEED_NOTICE };
+enum need_kind {
+    NEED_REF,
+    NEED_PERSON,
+    NEED_ORDER,
+    NEED_SHIPMENT,
+    NEED_NOTICE,
+    NEED_CONSENTS, /* all of a person */
+    NEED_REQUEST,  /* owner: the request id */
+    NEED_ADDRESS,  /* owner: the hash */
+    NEED_WHOLE, /* the keys of all that is a person's, into his guard's `whole`; the rows are asked for one by
+                   one */
+};
 enum need_cell {
     NEED_NO_CELL = 0,
     NEED_PROFILE = 1, /* cells whose content decide reads: open them */
@@ -82,6 +109,7 @@ enum need_cell {
     NEED_DELIVERY = 16,
     NEED_GROUND = 32,
     NEED_PARKED = 64, /* of NEED_REF: what is parked under it, for the event may make it known */
+    NEED_PROOF = 128,
 };
 struct need {
     enum need_kind kind;

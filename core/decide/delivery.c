@@ -2,6 +2,7 @@
  * are. */
 #include "core/decide/cell_content.h"
 #include "core/decide/effect.h"
+#include "core/decide/erasure.h"
 
 const char *shipment_role(bool is_return) {
     return is_return ? "consignor" : "consignee";
@@ -29,7 +30,7 @@ enum outcome shipment_touch(struct decision *decision, struct shipment *shipment
 
 enum outcome shipment_keep_until(struct decision *decision, struct shipment *shipment,
                                  const struct order *order) {
-    if (shipment->version.time_us == VERSION_NONE)
+    if (shipment->version.time_us == VERSION_NONE || shipment->erasure == SHIPMENT_ERASED)
         return OK;
     struct clocks clocks = clocks_none();
     clocks.at_us[CLOCK_LAST_DELIVERED] =
@@ -69,15 +70,18 @@ static enum outcome shipment_take(struct decision *decision, struct shipment *sh
     return OK;
 }
 
-/* The consignee's row; a recipient is opened by any shipment to it, in that shipment's own generation. */
-static enum outcome name_consignee(struct decision *decision, const struct shipment *shipment, struct text id,
-                                   bool opens) {
+/* The fact names its consignee; a recipient is opened by any shipment to it, in that shipment's own
+ * generation.
+ */
+static enum outcome name_consignee(struct decision *decision, const struct shipment *shipment,
+                                   const struct event *event, struct text id) {
     struct person *person;
-    TRY(person_named(decision, id, shipment->first_version.time_us, &person));
-    if (!opens || person->opened)
+    int64_t first_us = shipment->first_version.time_us;
+    TRY(person_named(decision, id, event->version.time_us, &person));
+    if (!text_present(event->as.shipment.recipient_id))
         return OK;
-    person->opened = true;
-    return person_touch(decision, id, person->generation);
+    person = state_person(decision->state, id, state_generation_at(decision->state, id, first_us));
+    return person ? person_opens(decision, person, first_us) : RETRY;
 }
 
 /* The order that the shipment belongs to now, and the one that it has left, follow. */
@@ -108,81 +112,150 @@ static enum outcome carrier_known(struct decision *decision, const struct shipme
     return ref_known(decision, &ref, REF_SHIPMENT, carrier, shipment->customer_id, shipment->shipment_id);
 }
 
+/* What a fact of a shipment found before it. */
+struct before {
+    struct text person, order_id, told; /* order_id: absent when only a cancel was known */
+    int64_t generation;
+    enum shipment_erasure erasure;
+};
+static struct before before_of(const struct shipment *shipment) {
+    bool known = shipment->version.time_us != VERSION_NONE;
+    return (struct before){.person = shipment->person,
+                           .order_id = known ? shipment->order_id : TEXT_ABSENT,
+                           .generation = shipment->generation,
+                           .erasure = shipment->erasure};
+}
+
+/* The shipment's generation, rows and orders follow from what it is now. */
+static enum outcome shipment_moved(struct decision *decision, struct shipment *shipment,
+                                   const struct before *before) {
+    (void)shipment_regenerate(decision, shipment);
+    TRY(shipment_touch(decision, shipment));
+    TRY(person_touch(decision, before->person, before->generation));
+    TRY(erasure_lists_shipment(decision, shipment->customer_id, shipment));
+    TRY(erasure_lists_shipment(decision, shipment->person, shipment));
+    TRY(erasure_shipment(decision, shipment));
+    return orders_follow(decision, shipment, before->order_id);
+}
+
+/* Erased persons follow, of whom it was or is. */
+static enum outcome persons_follow(struct decision *decision, const struct event *event,
+                                   const struct shipment *shipment, const struct before *before) {
+    if (before->erasure != SHIPMENT_KEPT && !text_equal(before->person, shipment->person))
+        TRY(erasure_follow(decision, event, before->person));
+    if (before->erasure == SHIPMENT_KEPT && shipment->erasure == SHIPMENT_KEPT)
+        return OK;
+    return erasure_follow(decision, event, shipment->person);
+}
+
+/* The shipment is older than was known: a recipient whom only it had opened in his newest generation is not
+ * opened there any more. */
+static enum outcome consignee_recedes(struct decision *decision, const struct shipment *shipment,
+                                      int64_t first_us) {
+    struct person *guard = state_find_guard(decision->state, shipment->person);
+    int64_t newest = state_newest_generation(decision->state, shipment->person);
+    if (!guard || !guard->whole.known || !person_is_recipient(shipment->person) ||
+        guard->facts.opened_us != first_us)
+        return OK; /* before any cut there is but one generation */
+    int64_t opened_us = guard->facts.opened_us = erasure_shipped_us(decision, guard);
+    struct person *row = state_find_person(decision->state, shipment->person, newest);
+    guard->touched = true;
+    if (!row || !row->opened || opened_us > newest)
+        return OK;
+    row->opened = false;
+    return person_touch(decision, shipment->person, newest);
+}
+
 enum outcome shipment_requested(struct decision *decision, const struct event *event,
                                 const uint8_t record_hash[32], enum verdict *verdict) {
-    (void)record_hash, (void)verdict;
+    (void)record_hash;
     struct person *customer;
     struct order *order;
+    struct text consignee = shipment_consignee(event, decision->arena);
+    if (!text_present(consignee))
+        return RETRY;
+    if (erasure_refuses(decision, consignee, event->version.time_us)) {
+        *verdict = VERDICT_FORGOTTEN;
+        return OK;
+    }
     TRY(person_named(decision, event->customer_id, event->version.time_us, &customer));
     TRY(order_named(decision, event->customer_id, event->as.shipment.order_id, event->version.time_us,
                     &order));
     struct shipment *shipment =
         state_shipment(decision->state, event->customer_id, event->as.shipment.shipment_id);
-    struct text consignee = shipment_consignee(event, decision->arena);
-    if (!shipment || !text_present(consignee))
+    if (!shipment)
         return RETRY;
-    const struct version held = shipment->version;
-    const struct text left_person = shipment->person;
-    const struct text left_order_id = held.time_us == VERSION_NONE ? TEXT_ABSENT : shipment->order_id;
-    const int64_t left_generation = shipment->generation;
-    bool wins = version_compare(&event->version, &held) > 0;
-    const struct text told = wins ? disclosure_told(shipment) : TEXT_ABSENT;
+    struct before before = before_of(shipment);
+    bool wins = version_compare(&event->version, &shipment->version) > 0;
     bool changed = earliest(&shipment->recorded_us, event->version.time_us);
+    bool first = shipment->first_version.time_us == VERSION_NONE ||
+                 version_compare(&event->version, &shipment->first_version) < 0;
 
-    decision->second_facts += second_fact(&held, &event->version);
-    if (shipment->first_version.time_us == VERSION_NONE ||
-        version_compare(&event->version, &shipment->first_version) < 0) {
+    int64_t first_us = shipment->first_version.time_us;
+    decision->second_facts += second_fact(&shipment->version, &event->version);
+    before.told = wins ? disclosure_told(shipment) : TEXT_ABSENT;
+    if (first)
         shipment->first_version = event->version;
-        changed = true;
-    }
-    TRY(name_consignee(decision, shipment, consignee, text_present(event->as.shipment.recipient_id)));
-    if (wins) {
+    TRY(name_consignee(decision, shipment, event, consignee));
+    if (wins)
         TRY(shipment_take(decision, shipment, event, consignee));
-        changed = true;
-    }
-    if (changed) {
-        shipment->generation =
-            state_generation_at(decision->state, shipment->person, shipment->first_version.time_us);
-        TRY(shipment_touch(decision, shipment));
-        TRY(person_touch(decision, left_person, left_generation));
-        TRY(orders_follow(decision, shipment, left_order_id));
-    }
+    if (first && first_us != VERSION_NONE)
+        TRY(consignee_recedes(decision, shipment, first_us));
+    if (changed || first || wins)
+        TRY(shipment_moved(decision, shipment, &before));
     TRY(carrier_known(decision, shipment, event->as.shipment.carrier)); /* before its unit says so */
-    return wins ? disclosure_settle(decision, event, shipment, told) : OK;
+    if (wins || shipment->generation != before.generation)
+        TRY(disclosure_settle(decision, event, shipment, before.told));
+    return changed || first || wins ? persons_follow(decision, event, shipment, &before) : OK;
 }
 
 /* ---- cancelled ---- */
 
 /* Sticky. What is known of a shipment that only a cancel names comes from its earliest cancel. */
+/* What only cancels say of it. */
+static enum outcome cancel_unknown(struct decision *decision, const struct event *event,
+                                   struct shipment *shipment, bool changed, int64_t before_us) {
+    int64_t time_us = event->version.time_us;
+    bool names_order =
+        time_us == shipment->cancelled_us &&
+        (before_us != time_us || text_compare(event->as.shipment.order_id, shipment->order_id) < 0);
+    if (names_order) {
+        shipment->order_id = event->as.shipment.order_id;
+        (void)shipment_regenerate(decision, shipment);
+        changed = true;
+    }
+    TRY(erasure_lists_shipment(decision, shipment->person, shipment));
+    return changed ? shipment_touch(decision, shipment) : OK;
+}
+
 enum outcome shipment_cancelled(struct decision *decision, const struct event *event,
                                 const uint8_t record_hash[32], enum verdict *verdict) {
-    (void)record_hash, (void)verdict;
+    (void)record_hash;
     struct person *customer;
     int64_t time_us = event->version.time_us, before_us;
-    TRY(person_named(decision, event->customer_id, time_us, &customer));
     struct shipment *shipment =
         state_shipment(decision->state, event->customer_id, event->as.shipment.shipment_id);
     if (!shipment)
         return RETRY;
+    if (erasure_refuses(decision, shipment->person, time_us)) {
+        *verdict = VERDICT_FORGOTTEN;
+        return OK;
+    }
+    TRY(person_named(decision, event->customer_id, time_us, &customer));
     before_us = shipment->cancelled_us;
     bool changed = earliest(&shipment->recorded_us, time_us);
     changed |= earliest(&shipment->cancelled_us, time_us);
-    if (shipment->version.time_us == VERSION_NONE) {
-        bool names_order =
-            time_us == shipment->cancelled_us &&
-            (before_us != time_us || text_compare(event->as.shipment.order_id, shipment->order_id) < 0);
-        if (names_order) {
-            shipment->order_id = event->as.shipment.order_id;
-            shipment->generation = state_generation_at(decision->state, shipment->person, time_us);
-            changed = true;
-        }
-        return changed ? shipment_touch(decision, shipment) : OK;
-    }
+    if (shipment->version.time_us == VERSION_NONE)
+        return cancel_unknown(decision, event, shipment, changed, before_us);
     if (!changed)
         return OK;
+    struct before before = before_of(shipment);
     TRY(shipment_touch(decision, shipment));
+    TRY(erasure_shipment(decision, shipment));
     TRY(orders_follow(decision, shipment, TEXT_ABSENT));
-    return before_us == TIME_NONE ? disclosure_settle(decision, event, shipment, TEXT_ABSENT) : OK;
+    if (before_us == TIME_NONE)
+        TRY(disclosure_settle(decision, event, shipment, TEXT_ABSENT));
+    return persons_follow(decision, event, shipment, &before);
 }
 
 /* ---- statuses ---- */
@@ -223,19 +296,25 @@ static enum outcome enter_status(struct decision *decision, struct shipment *shi
 }
 
 enum outcome shipment_status(struct decision *decision, const struct event *event,
-                             const struct ref_entry *entry) {
+                             const struct ref_entry *entry, enum verdict *verdict) {
     struct shipment *shipment = state_shipment(decision->state, entry->customer_id, entry->object_id);
     if (!shipment)
         return RETRY;
     assert(shipment->version.time_us !=
            VERSION_NONE); /* a ref is known only once its shipment was disclosed */
+    if (erasure_refuses(decision, shipment->person, event->version.time_us)) {
+        *verdict = VERDICT_FORGOTTEN;
+        return OK;
+    }
+    const struct before before = before_of(shipment);
     int64_t delivered_us = shipment_delivered_us(shipment);
     bool changed;
     TRY(enter_status(decision, shipment, event, &changed));
     if (!changed)
         return OK;
     TRY(shipment_touch(decision, shipment));
-    if (delivered_us == shipment_delivered_us(shipment))
-        return OK; /* not the last parcel: no clock moves */
-    return orders_follow(decision, shipment, TEXT_ABSENT);
+    TRY(erasure_shipment(decision, shipment));
+    if (delivered_us != shipment_delivered_us(shipment)) /* else no clock moves */
+        TRY(orders_follow(decision, shipment, TEXT_ABSENT));
+    return persons_follow(decision, event, shipment, &before);
 }

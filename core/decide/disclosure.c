@@ -29,7 +29,8 @@ static int unit_compare(const struct unit *a, const struct unit *b) {
 }
 
 bool unit_wanted(const struct shipment *shipment, struct unit *unit) {
-    if (shipment->version.time_us == VERSION_NONE || shipment->cancelled_us != TIME_NONE)
+    if (shipment->version.time_us == VERSION_NONE || shipment->cancelled_us != TIME_NONE ||
+        shipment->erasure == SHIPMENT_ERASED)
         return false;
     *unit = (struct unit){.carrier = shipment->carrier,
                           .service = shipment->service,
@@ -93,7 +94,7 @@ static enum outcome anonymize(struct decision *decision, const struct output_cau
     struct notice_plan plan = {.kind = "anonymize", .cause = "withdrawn", .shipment = shipment, .unit = left};
     for (size_t i = 0; i < shipment->units.count; i++) {
         struct unit *unit = &shipment->units.at[i];
-        if (!unit_same_person(unit, left) || unit->state == UNIT_ANONYMIZED)
+        if (!unit_same_person(unit, left) || unit->state == UNIT_ANONYMIZED || unit->state == UNIT_ERASED)
             continue;
         struct ref ref = unit_ref(decision->ref_key, shipment, unit);
         struct text *listed = ARENA_PUSH(decision->arena, &plan.disclosures);
@@ -128,15 +129,18 @@ static enum outcome withdraw(struct decision *decision, const struct output_caus
                              struct shipment *shipment, struct unit *held, const struct unit *wanted) {
     bool other_carrier = wanted && !text_equal(held->carrier, wanted->carrier);
     bool other_person = wanted && !unit_same_person(held, wanted);
+    bool left = !wanted && !text_equal(held->person, shipment->person);
     struct notice_plan plan = {.kind = "withdrawn",
-                               .cause = !wanted         ? "cancelled"
+                               .cause = left            ? "recipient_changed"
+                                        : !wanted       ? "cancelled"
                                         : other_carrier ? "carrier_changed"
                                         : other_person  ? "recipient_changed"
                                                         : "service_changed",
                                .shipment = shipment,
                                .unit = held};
     TRY(notify(decision, cause, &plan));
-    if (wanted && !other_person) { /* the carrier goes on working for the same person */
+    bool erased = erasure_names(decision, shipment, held); /* in the erasing step's own notice */
+    if (erased || (wanted && !other_person)) { /* or the carrier goes on working for the same person */
         held->state = UNIT_WITHDRAWN;
         return OK;
     }
@@ -179,7 +183,9 @@ enum outcome disclosure_settle(struct decision *decision, const struct event *ev
     bool wants = unit_wanted(shipment, &wanted);
     struct unit *held = unit_held(shipment);
     struct output_cause cause;
-    if (!held && !wants)
+    bool closed = shipment->erasure == SHIPMENT_ERASED && held && shipment->cancelled_us == TIME_NONE &&
+                  text_equal(held->person, shipment->person);
+    if ((!held && !wants) || closed) /* closed: the erasing step names it */
         return OK;
     TRY(output_cause_of(decision, event, &cause));
     if (held && wants && unit_same(held, &wanted))

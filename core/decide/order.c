@@ -10,13 +10,38 @@ enum outcome order_touch(struct decision *decision, struct order *order) {
 static bool order_regenerate(const struct decision *decision, struct order *order) {
     int64_t time_us = order->first_version_us != TIME_NONE ? order->first_version_us : order->first_fact_us;
     int64_t generation = state_generation_at(decision->state, order->customer_id, time_us);
-    bool changed = generation != order->generation;
+    if (generation == order->generation)
+        return false;
     order->generation = generation;
-    return changed;
+    cell_moves(&order->claim); /* another generation is another ring */
+    cell_moves(&order->voucher);
+    cell_moves(&order->oss);
+    return true;
+}
+
+/* A claim that the policy erases on request goes with the last cut not earlier than what it was made of;
+ * those beside it under the same keys are sealed anew by store. */
+static enum outcome claim_cut(struct decision *decision, struct order *order) {
+    if (decision->policy->categories[CATEGORY_CLAIM].on_request != ON_REQUEST_ERASE ||
+        order->version.time_us > state_newest_generation(decision->state, order->customer_id))
+        return OK;
+    bool sealed = text_present(order->claim.sealed);
+    if (!cell_drop(&order->claim))
+        return OK;
+    TRY(order_touch(decision, order));
+    return sealed ? erasure_doom(decision, order->customer_id, order->generation, CATEGORY_CLAIM) : OK;
+}
+
+enum outcome order_recut(struct decision *decision, struct order *order) {
+    if (order_regenerate(decision, order))
+        TRY(order_touch(decision, order));
+    return claim_cut(decision, order);
 }
 
 static bool claim_keep_until(const struct decision *decision, struct order *order) {
-    if (order->version.time_us == VERSION_NONE)
+    bool erased = decision->policy->categories[CATEGORY_CLAIM].on_request == ON_REQUEST_ERASE &&
+                  !cell_present(&order->claim) && !order->claim.rewritten;
+    if (order->version.time_us == VERSION_NONE || erased)
         return false;
     struct clocks clocks = clocks_none();
     clocks.at_us[CLOCK_LAST_DELIVERED] = order->last_delivered_us;
@@ -138,7 +163,8 @@ enum outcome order_named(struct decision *decision, struct text customer_id, str
         return RETRY;
     if (!earliest(&(*order)->first_fact_us, time_us))
         return OK;
-    order_regenerate(decision, *order);
+    (void)order_regenerate(decision, *order);
+    TRY(erasure_lists_order(decision, *order));
     return order_touch(decision, *order);
 }
 
@@ -162,10 +188,12 @@ static enum outcome order_stated(struct decision *decision, const struct event *
     bool changed;
     TRY(person_ordered(decision, event, placed));
     TRY(order_begin(decision, event, event->as.order.order_id, &order, &changed));
-    if (placed)
+    if (placed) {
         changed |= earliest(&order->placed_us, event->version.time_us);
+        changed |= latest(&order->placed_last_us, event->version.time_us);
+    }
     if (earliest(&order->first_version_us, event->version.time_us)) {
-        order_regenerate(decision, order);
+        (void)order_regenerate(decision, order);
         changed = true;
     }
     decision->second_facts += second_fact(&order->version, &event->version);
@@ -177,7 +205,9 @@ static enum outcome order_stated(struct decision *decision, const struct event *
         TRY(order_write_cells(decision, order, ORDER_WON, TEXT_ABSENT));
         changed = true;
     }
-    return order_end(decision, order, changed);
+    TRY(order_end(decision, order, changed));
+    TRY(claim_cut(decision, order)); /* only now: the voucher has taken what it needs */
+    return changed && placed ? permission_follow(decision, event, order->customer_id, TEXT_ABSENT) : OK;
 }
 
 enum outcome order_placed(struct decision *decision, const struct event *event, const uint8_t record_hash[32],
@@ -219,7 +249,8 @@ enum outcome order_paid(struct decision *decision, const struct event *event, co
         TRY(order_write_cells(decision, order, ORDER_PAYMENT, payments));
         changed = true;
     }
-    return order_end(decision, order, changed);
+    TRY(order_end(decision, order, changed));
+    return changed ? permission_follow(decision, event, order->customer_id, TEXT_ABSENT) : OK;
 }
 
 /* Sticky, whatever comes later. The voucher stays, shipments are not touched. */
@@ -230,5 +261,6 @@ enum outcome order_cancelled(struct decision *decision, const struct event *even
     bool changed;
     TRY(order_begin(decision, event, event->as.order.order_id, &order, &changed));
     changed |= earliest(&order->cancelled_us, event->version.time_us);
-    return order_end(decision, order, changed);
+    TRY(order_end(decision, order, changed));
+    return changed ? permission_follow(decision, event, order->customer_id, TEXT_ABSENT) : OK;
 }

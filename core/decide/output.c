@@ -62,21 +62,19 @@ static void write_text(struct json_writer *writer, const char *key, struct text 
     json_text(writer, text);
 }
 
-/* The output of a message to a carrier about a unit, but for its body and what differs by type. */
-static struct output *carrier_output(struct decision *decision, const struct output_cause *cause,
-                                     const char *type, const struct shipment *shipment,
-                                     const struct unit *unit, const struct ref *person_ref,
-                                     struct text object, int ordinal) {
+struct output *output_to_recipient(struct decision *decision, const struct output_cause *cause,
+                                   const char *type, const struct shipment *shipment, const struct unit *unit,
+                                   const struct ref *person_ref, struct text object, int ordinal) {
     struct output *output = ARENA_PUSH(decision->arena, &decision->outputs);
     if (!output)
         return NULL;
     *output = (struct output){.type = type,
                               .generation = unit->generation,
-                              .category = CATEGORY_DELIVERY,
+                              .category = shipment ? CATEGORY_DELIVERY : CATEGORY_PROFILE,
                               .subject = unit->person,
                               .recipient = unit->carrier,
-                              .customer_id = shipment->customer_id,
-                              .shipment_id = shipment->shipment_id,
+                              .customer_id = shipment ? shipment->customer_id : TEXT_ABSENT,
+                              .shipment_id = shipment ? shipment->shipment_id : TEXT_ABSENT,
                               .cause = cause->name};
     output->id = output_id_derive(decision->ref_key, unit->carrier, type, unit->person, unit->generation,
                                   object, cause->bytes, ordinal);
@@ -129,8 +127,8 @@ enum outcome output_disclosure(struct decision *decision, const struct output_ca
     write_ref(writer, "shipment_ref", &shipment_ref);
     json_object_end(writer);
 
-    struct output *output = carrier_output(decision, cause, "register.disclosure.shipment", shipment, unit,
-                                           &person_ref, text_of(disclosure_ref.chars), 0);
+    struct output *output = output_to_recipient(decision, cause, "register.disclosure.shipment", shipment,
+                                                unit, &person_ref, text_of(disclosure_ref.chars), 0);
     if (!output)
         return RETRY;
     output->person = unit->person;
@@ -197,8 +195,8 @@ static enum outcome notice_row(struct decision *decision, const struct output_ca
     notice->kind = text_of(plan->kind);
     notice->cause = text_of(plan->cause);
     notice->generation = unit->generation;
-    notice->customer_id = plan->shipment->customer_id;
-    notice->shipment_id = plan->shipment->shipment_id;
+    notice->customer_id = plan->shipment ? plan->shipment->customer_id : TEXT_ABSENT;
+    notice->shipment_id = plan->shipment ? plan->shipment->shipment_id : TEXT_ABSENT;
     notice->disclosures.at = plan->disclosures.at;
     notice->disclosures.count = plan->disclosures.count;
     notice->disclosures.room = plan->disclosures.room;
@@ -223,8 +221,8 @@ enum outcome output_notice(struct decision *decision, const struct output_cause 
     if (recipient)
         answer_by = date_add(answer_by, &recipient->answer);
     write_notice(decision->writer, plan, &person_ref, &notice_ref, answer_by);
-    struct output *output = carrier_output(decision, cause, notice_type(plan->kind), plan->shipment, unit,
-                                           &person_ref, text_of(notice_ref.chars), plan->part);
+    struct output *output = output_to_recipient(decision, cause, notice_type(plan->kind), plan->shipment,
+                                                unit, &person_ref, text_of(notice_ref.chars), plan->part);
     if (!output)
         return RETRY;
     if (plan->flat)

@@ -1,8 +1,11 @@
-/* Carriers' events name refs. One whose ref is not known yet is parked for 30 days: it takes effect once a
- * disclosure or notice gives the ref its meaning, else it becomes a dead letter. A ref that is known and
- * belongs to another recipient is `not_yours`; one of the other kind (a notice's ref in a delivery status)
- * will never mean what was said and is `unknown_ref` at once. */
-#include "core/decide/effect.h"
+/* Carriers' events name refs, consents may name a token. One whose ref is not known yet is parked for 30
+ * days: it takes effect once a disclosure or notice gives the ref its meaning, else it becomes a dead letter.
+ * A ref that is known and belongs to another recipient is `not_yours`; one of another kind (a notice's ref in
+ * a delivery status) will never mean what was said and is `unknown_ref` at once. A token is the shop's: every
+ * recipient's ref is of another kind, and it is of another kind than theirs. */
+#include "core/decide/marketing.h"
+
+#include <stdlib.h>
 
 static enum outcome refuse(struct decision *decision, const struct event *event, enum reason reason,
                            const uint8_t record_hash[32], enum verdict *verdict) {
@@ -12,15 +15,34 @@ static enum outcome refuse(struct decision *decision, const struct event *event,
                               &refusal, record_hash);
 }
 
+/* Absent: the event is none of a consent, or names the customer. */
+static struct text consent_token(const struct event *event) {
+    bool consent = event->type == CONSENT_WITHDRAWN || event->type == CONSENT_OBJECTED;
+    return consent ? event->as.consent.token : TEXT_ABSENT;
+}
+
+/* A token's row says its generation in decimal. */
+static int64_t token_generation(const struct ref_entry *entry) {
+    char decimal[24] = {0};
+    assert(entry->object_id.size < sizeof(decimal));
+    memcpy(decimal, entry->object_id.at, entry->object_id.size);
+    return strtoll(decimal, NULL, 10);
+}
+
 /* An event whose ref is known. */
 static enum outcome apply(struct decision *decision, const struct event *event, const struct ref_entry *entry,
                           const uint8_t record_hash[32], enum verdict *verdict) {
+    bool by_token = text_present(consent_token(event));
     *verdict = VERDICT_APPLIED;
+    if (by_token != (entry->kind == REF_TOKEN))
+        return refuse(decision, event, REASON_UNKNOWN_REF, record_hash, verdict);
+    if (by_token)
+        return consent_taken(decision, event, entry->customer_id, true, token_generation(entry));
     if (!text_equal(entry->recipient, event->sender))
         return refuse(decision, event, REASON_NOT_YOURS, record_hash, verdict);
     if (entry->kind != (event->type == DELIVERY_STATUS ? REF_SHIPMENT : REF_NOTICE))
         return refuse(decision, event, REASON_UNKNOWN_REF, record_hash, verdict);
-    return entry->kind == REF_SHIPMENT ? shipment_status(decision, event, entry)
+    return entry->kind == REF_SHIPMENT ? shipment_status(decision, event, entry, verdict)
                                        : notice_answered(decision, event, entry);
 }
 
@@ -97,6 +119,11 @@ enum outcome delivery_status(struct decision *decision, const struct event *even
 enum outcome notice_acknowledged(struct decision *decision, const struct event *event,
                                  const uint8_t record_hash[32], enum verdict *verdict) {
     return take(decision, event, event->as.ack.notice_ref, REF_NOTICE, record_hash, verdict);
+}
+
+enum outcome token_used(struct decision *decision, const struct event *event, const uint8_t record_hash[32],
+                        enum verdict *verdict) {
+    return take(decision, event, event->as.consent.token, REF_TOKEN, record_hash, verdict);
 }
 
 enum outcome ref_known(struct decision *decision, const struct ref *ref, enum ref_kind kind,

@@ -1,6 +1,21 @@
 /* The state that decisions see and change: hash maps over the aggregates of a batch, all in its arena. */
 #include "core/decide/state.h"
 
+const char *const permission_reason_names[PERMISSION_REASONS] = {
+    [PERMISSION_NONE] = "none",         [PERMISSION_NO_ADDRESS] = "no_address",
+    [PERMISSION_ERASED] = "erased",     [PERMISSION_WITHDRAWN] = "withdrawn",
+    [PERMISSION_OBJECTED] = "objected",
+};
+const char *const identity_names[IDENTITIES] = {
+    [IDENTITY_NONE] = "none",     [IDENTITY_ACCOUNT] = "account", [IDENTITY_EMAIL_LOOP] = "email_loop",
+    [IDENTITY_STRONG] = "strong", [IDENTITY_CLERK] = "clerk",
+};
+const char *const request_state_names[REQUEST_STATES] = {
+    [REQUEST_AWAITING_IDENTITY] = "awaiting_identity",
+    [REQUEST_OPEN] = "open",
+    [REQUEST_DONE] = "done",
+};
+
 /* One open-addressed table; `items` keeps the order of making. */
 struct map_slot {
     uint64_t hash;
@@ -15,12 +30,21 @@ struct map {
 
 struct state {
     struct arena *arena;
-    struct map person_map, order_map, shipment_map, ref_map, notice_map;
+    struct map person_map, order_map, shipment_map, ref_map, notice_map, consent_map, consents_map,
+        request_map, address_map;
     LIST(struct person *) persons;
     LIST(struct order *) orders;
     LIST(struct shipment *) shipments;
     LIST(struct ref_entry *) refs;
     LIST(struct notice *) notices;
+    LIST(struct consent *) consents;
+    LIST(struct request *) requests;
+    LIST(struct address *) addresses;
+};
+
+/* The consents of one person. */
+struct consent_list {
+    LIST(struct consent *) consents;
 };
 
 #define MAP_FIRST_ROOM 64
@@ -124,9 +148,8 @@ struct person *state_person(struct state *state, struct text id, int64_t generat
         return person;
     person->person = slot->owner;
     person->generation = generation;
-    person->registered = no_version;
     person->closed_us = person->profile_activity_us = person->order_activity_us = TIME_NONE;
-    person->recorded_us = TIME_NONE;
+    person->recorded_us = person->facts.named_us = person->facts.opened_us = TIME_NONE;
     for (size_t f = 0; f < CONTACT_FIELDS; f++)
         person->field[f] = no_version;
     person->profile = no_cell;
@@ -149,6 +172,7 @@ struct order *state_order(struct state *state, struct text customer_id, struct t
     order->order_id = slot->object;
     order->version = no_version;
     order->first_version_us = order->first_fact_us = order->recorded_us = order->placed_us = TIME_NONE;
+    order->placed_last_us = TIME_NONE;
     order->cancelled_us = order->last_delivered_us = TIME_NONE;
     order->generation = GENERATION_FIRST;
     order->claim = order->voucher = order->oss = no_cell;
@@ -218,6 +242,66 @@ struct notice *state_notice(struct state *state, struct text person, struct text
     return *listed = notice;
 }
 
+struct consent *state_consent(struct state *state, struct text person, struct text fact) {
+    bool made;
+    struct map_slot *slot =
+        map_find_or_make(&state->consent_map, state->arena, person, fact, 0, sizeof(struct consent), &made);
+    if (!slot)
+        return NULL;
+    struct consent *consent = slot->item;
+    if (!made)
+        return consent;
+    consent->person = slot->owner;
+    consent->fact = slot->object;
+    consent->version = no_version;
+    consent->generation = GENERATION_FIRST;
+    consent->proof = no_cell;
+    slot = map_find_or_make(&state->consents_map, state->arena, consent->person, TEXT_ABSENT, 0,
+                            sizeof(struct consent_list), &made);
+    if (!slot)
+        return NULL;
+    struct consent_list *list = slot->item;
+    struct consent **of_person = ARENA_PUSH(state->arena, &list->consents);
+    struct consent **listed = ARENA_PUSH(state->arena, &state->consents);
+    if (!of_person || !listed)
+        return NULL;
+    return *listed = *of_person = consent;
+}
+
+struct request *state_request(struct state *state, struct text request_id) {
+    bool made;
+    struct map_slot *slot = map_find_or_make(&state->request_map, state->arena, request_id, TEXT_ABSENT, 0,
+                                             sizeof(struct request), &made);
+    if (!slot)
+        return NULL;
+    struct request *request = slot->item;
+    if (!made)
+        return request;
+    request->request_id = slot->owner;
+    request->identified_us = TIME_NONE;
+    request->due = request->until = DATE_NONE;
+    struct request **listed = ARENA_PUSH(state->arena, &state->requests);
+    if (!listed)
+        return NULL;
+    return *listed = request;
+}
+
+struct address *state_address(struct state *state, struct text hash) {
+    bool made;
+    struct map_slot *slot = map_find_or_make(&state->address_map, state->arena, hash, TEXT_ABSENT, 0,
+                                             sizeof(struct address), &made);
+    if (!slot)
+        return NULL;
+    struct address *address = slot->item;
+    if (!made)
+        return address;
+    address->hash = slot->owner;
+    struct address **listed = ARENA_PUSH(state->arena, &state->addresses);
+    if (!listed)
+        return NULL;
+    return *listed = address;
+}
+
 /* The item of a key, or NULL when nobody made it. */
 static void *map_find(const struct map *map, struct text owner, struct text object, int64_t generation) {
     if (!map->room)
@@ -246,6 +330,24 @@ struct notice *state_find_notice(const struct state *state, struct text person, 
     return map_find(&state->notice_map, person, notice_ref, 0);
 }
 
+struct request *state_find_request(const struct state *state, struct text request_id) {
+    return map_find(&state->request_map, request_id, TEXT_ABSENT, 0);
+}
+
+struct address *state_find_address(const struct state *state, struct text hash) {
+    return map_find(&state->address_map, hash, TEXT_ABSENT, 0);
+}
+
+struct consent *const *state_consents_of(const struct state *state, struct text person, size_t *count) {
+    const struct consent_list *list = map_find(&state->consents_map, person, TEXT_ABSENT, 0);
+    *count = list ? list->consents.count : 0;
+    return list ? list->consents.at : NULL;
+}
+
+struct person *state_find_guard(const struct state *state, struct text person) {
+    return state_find_person(state, person, GENERATION_FIRST);
+}
+
 struct person *const *state_persons(const struct state *state, size_t *count) {
     *count = state->persons.count;
     return state->persons.at;
@@ -271,9 +373,90 @@ struct notice *const *state_notices(const struct state *state, size_t *count) {
     return state->notices.at;
 }
 
+struct consent *const *state_consents(const struct state *state, size_t *count) {
+    *count = state->consents.count;
+    return state->consents.at;
+}
+
+struct request *const *state_requests(const struct state *state, size_t *count) {
+    *count = state->requests.count;
+    return state->requests.at;
+}
+
+struct address *const *state_addresses(const struct state *state, size_t *count) {
+    *count = state->addresses.count;
+    return state->addresses.at;
+}
+
+/* ---- what follows from a person's cuts ---- */
+
+/* An instant equal to a cut is before it. */
 int64_t state_generation_at(const struct state *state, struct text person, int64_t time_us) {
-    (void)state, (void)person, (void)time_us;
-    return GENERATION_FIRST; /* no event that cuts takes effect yet */
+    const struct person *guard = state_find_guard(state, person);
+    int64_t generation = GENERATION_FIRST;
+    for (size_t i = 0; guard && i < guard->facts.cuts.count; i++) {
+        const struct cut *cut = &guard->facts.cuts.at[i];
+        if (cut->valid && cut->cut_us < time_us)
+            generation = cut->cut_us;
+    }
+    return generation;
+}
+
+int64_t state_newest_generation(const struct state *state, struct text person) {
+    return state_generation_at(state, person, INT64_MAX);
+}
+
+const struct cut *state_cut_of(const struct state *state, struct text person, int64_t generation) {
+    const struct person *guard = state_find_guard(state, person);
+    for (size_t i = 0; guard && i < guard->facts.cuts.count; i++) {
+        const struct cut *cut = &guard->facts.cuts.at[i];
+        if (cut->valid && cut->cut_us > generation)
+            return cut;
+    }
+    return NULL;
+}
+
+const struct cut *state_delivery_cut(const struct state *state, struct text person, int64_t time_us) {
+    const struct person *guard = state_find_guard(state, person);
+    for (size_t i = 0; guard && i < guard->facts.cuts.count; i++) {
+        const struct cut *cut = &guard->facts.cuts.at[i];
+        if (cut->valid && cut->cause == CUT_REQUEST && cut->cut_us >= time_us)
+            return cut;
+    }
+    return NULL;
+}
+
+/* The generation is the window between its cuts: (generation, cut]. */
+static bool in_generation(const struct state *state, struct text person, int64_t generation,
+                          int64_t time_us) {
+    const struct cut *cut = state_cut_of(state, person, generation);
+    return time_us > generation && (!cut || time_us <= cut->cut_us);
+}
+
+const struct registered_fact *person_registered(const struct state *state, struct text person,
+                                                int64_t generation) {
+    const struct person *guard = state_find_guard(state, person);
+    for (size_t i = guard ? guard->facts.registered.count : 0; i > 0; i--) {
+        const struct registered_fact *registered = &guard->facts.registered.at[i - 1];
+        if (in_generation(state, person, generation, registered->version.time_us))
+            return registered;
+    }
+    return NULL;
+}
+
+int64_t person_registered_us(const struct state *state, struct text person, int64_t generation) {
+    const struct person *guard = state_find_guard(state, person);
+    for (size_t i = 0; guard && i < guard->facts.registered.count; i++) {
+        const struct registered_fact *registered = &guard->facts.registered.at[i];
+        if (in_generation(state, person, generation, registered->version.time_us))
+            return registered->version.time_us;
+    }
+    return TIME_NONE;
+}
+
+bool person_is_recipient(struct text person) {
+    static const char prefix[] = "recipient:";
+    return person.size >= sizeof(prefix) - 1 && memcmp(person.at, prefix, sizeof(prefix) - 1) == 0;
 }
 
 int64_t person_last_activity(const struct person *person) {
@@ -299,17 +482,24 @@ static const struct parcel_status *parcel_state(const struct shipment *shipment,
     return best;
 }
 
-bool shipment_closed(const struct shipment *shipment) {
+int64_t shipment_closed_us(const struct shipment *shipment) {
+    int64_t latest_us = TIME_NONE;
     if (shipment->cancelled_us != TIME_NONE)
-        return true;
+        return shipment->cancelled_us;
     if (shipment->version.time_us == VERSION_NONE)
-        return false;
+        return TIME_NONE;
     for (int64_t parcel = 1; parcel <= shipment->parcels; parcel++) {
         const struct parcel_status *status = parcel_state(shipment, parcel);
         if (!status || status->status < STATUS_CLOSES)
-            return false;
+            return TIME_NONE;
+        if (status->time_us > latest_us)
+            latest_us = status->time_us;
     }
-    return true;
+    return latest_us;
+}
+
+bool shipment_closed(const struct shipment *shipment) {
+    return shipment_closed_us(shipment) != TIME_NONE;
 }
 
 int64_t shipment_delivered_us(const struct shipment *shipment) {

@@ -41,6 +41,8 @@ allow_programs() {
     for topic in "${INPUTS[@]}"; do
         say "allow kundregister-consumer read topic literal $topic"
     done
+    say "allow kundregister-consumer read topic literal register.command.v1"
+    say "allow kundregister-consumer read topic literal register.erasure.v1"
     say "allow kundregister-producer write transactional_id prefixed kundregister"
     say "allow kundregister-producer read group prefixed kundregister-producer"
     say "allow kundregister-producer idempotent_write cluster literal kafka-cluster"

@@ -14,6 +14,19 @@
  * load STACK-DIR paced FIRST COUNT PER-SECOND: COUNT shipments at that pace; waits for each disclosure and
  * prints produced -> visible to read_committed, in ms.
  *
+ * load STACK-DIR placed FIRST COUNT [CUSTOMERS]: orders placed and paid, without a shipment.
+ *
+ * load STACK-DIR delivered FIRST COUNT: two statuses for each of COUNT orders, whose shipments are taken in.
+ *
+ * load STACK-DIR granted|withdrawn FIRST COUNT [CUSTOMERS]: a consent to the newsletter of each of COUNT
+ * customers, confirmed, or its withdrawal.
+ *
+ * load STACK-DIR erasures FIRST COUNT [PER-SECOND]: COUNT customers ask to be forgotten, at once or at that
+ * pace.
+ *
+ * load STACK-DIR tombstones FIRST COUNT: records of register.erasure.v1 as for COUNT forgotten customers;
+ * prints each as subject, person, cut and the vault's body, separated by tabs, for COPY.
+ *
  * Customers are B<number>, orders BO<number>, shipments BS<number>; everything follows from the number. */
 #include "core/ref.h"
 #include "core/seal.h"
@@ -89,7 +102,7 @@ static rd_kafka_t *writer(const char *stack, const char *principal) {
 
 static void send_event(rd_kafka_t *rk, const char *topic, const char *key, const char *type,
                        const char *data) {
-    char id[64], time[28];
+    char id[96], time[28];
     static unsigned long serial;
     snprintf(id, sizeof id, "%s-%lu-%ld", key, serial++, (long)(now_us() % 1000000));
     instant_write(now_us(), time);
@@ -195,6 +208,58 @@ static void flush(rd_kafka_t *rk) {
     if (rd_kafka_flush(rk, 60000))
         die("flush", "not everything was delivered");
     rd_kafka_destroy(rk);
+}
+
+/* ---- consents, erasures ---- */
+
+static void consent(rd_kafka_t *shop, long number, bool granted) {
+    char key[32], data[512];
+    snprintf(key, sizeof key, "B%08ld", customer_of(number));
+    if (granted)
+        snprintf(
+            data, sizeof data,
+            "{\"customer_id\":\"%s\",\"purpose\":\"newsletter\",\"channel\":\"email\",\"basis\":\"consent\","
+            "\"confirmed\":true,\"method\":\"registration_form\",\"wording\":{\"id\":\"w1\",\"sha256\":"
+            "\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\",\"language\":\"fi\"}}",
+            key);
+    else
+        snprintf(data, sizeof data,
+                 "{\"customer_id\":\"%s\",\"purpose\":\"newsletter\",\"method\":\"account_page\"}", key);
+    send_event(shop, "shop.consent.v1", key,
+               granted ? "shop.consent.granted.v1" : "shop.consent.withdrawn.v1", data);
+}
+
+static void erasure(rd_kafka_t *shop, long number) {
+    char key[32], data[256];
+    snprintf(key, sizeof key, "BQ%08ld", number);
+    snprintf(data, sizeof data,
+             "{\"request_id\":\"%s\",\"kind\":\"erasure\",\"subject\":{\"customer_id\":\"B%08ld\"},"
+             "\"channel\":\"account\",\"identity\":\"account\"}",
+             key, customer_of(number));
+    send_event(shop, "privacy.request.v1", key, "privacy.request.received.v1", data);
+}
+
+/* What a finished erasure leaves behind: the same in the topic and, with two addresses, in the vault. */
+static void tombstone(rd_kafka_t *relay, long number) {
+    char person[32], cut[28], subject[SUBJECT_CHARS + 1], hash[2][SUBJECT_CHARS + 1], data[512];
+    snprintf(person, sizeof person, "B%08ld", number);
+    ref_subject(&ref_key, text_of(person), subject);
+    instant_write(now_us() - INT64_C(86400000000), cut);
+    snprintf(
+        data, sizeof data,
+        "{\"erasures\":[{\"category\":\"profile\",\"cause\":\"request\",\"complete\":true,\"cut\":\"%s\"},"
+        "{\"category\":\"delivery\",\"cause\":\"request\",\"complete\":true,\"cut\":\"%s\"}],"
+        "\"subject\":\"%s\"}",
+        cut, cut, subject);
+    send_event(relay, "register.erasure.v1", subject, "register.subject.erased.v1", data);
+    for (int i = 0; i < 2; i++) {
+        snprintf(person, sizeof person, "%s%08ld", i ? "phone" : "email", number);
+        ref_subject(&ref_key, text_of(person), hash[i]); /* any 64 digits would do */
+    }
+    data[strlen(data) - 1] = 0; /* the closing brace */
+    printf("%s\tB%08ld\t%s\t%s,\"suppression\":[{\"hash\":\"%s\",\"kind\":\"email\",\"times\":[\"%s\"]},"
+           "{\"hash\":\"%s\",\"kind\":\"phone\",\"times\":[\"%s\"]}]}\n",
+           subject, number, cut, data, hash[0], cut, hash[1], cut);
 }
 
 /* Orders from first on, and the statuses of those from answered on. */
@@ -333,28 +398,78 @@ static void paced(const char *stack, long first, long count, long per_second) {
     }
 }
 
+/* ---- modes ---- */
+
+enum { REGISTERED, PLACED, GRANTED, WITHDRAWN, ERASURES, TOMBSTONES, ONE_A_NUMBER };
+static const char *const one_a_number[ONE_A_NUMBER] = {"registered", "placed",   "granted",
+                                                       "withdrawn",  "erasures", "tombstones"};
+
+/* One thing for each number, at a pace or, with 0, as fast as it goes. */
+static void each(const char *stack, int what, long first, long count, long per_second) {
+    rd_kafka_t *rk = writer(stack, what == TOMBSTONES ? "admin" : "shop");
+    int64_t begun = now_us();
+    for (long i = 0; i < count; i++) {
+        while (per_second && now_us() < begun + i * 1000000 / per_second)
+            rd_kafka_poll(rk, 1);
+        switch (what) {
+        case REGISTERED:
+            registered(rk, first + i);
+            break;
+        case PLACED:
+            ordered(rk, first + i);
+            break;
+        case ERASURES:
+            erasure(rk, first + i);
+            break;
+        case TOMBSTONES:
+            tombstone(rk, first + i);
+            break;
+        default:
+            consent(rk, first + i, what == GRANTED);
+        }
+    }
+    flush(rk);
+}
+
+static void delivered(const char *stack, long first, long count) {
+    rd_kafka_t *carriers[2] = {writer(stack, "carrier-matkahuolto"), writer(stack, "carrier-posti")};
+    for (long i = 0; i < count; i++)
+        statuses(carriers[to_posti(first + i)], first + i);
+    flush(carriers[0]);
+    flush(carriers[1]);
+}
+
+static bool run(const char *stack, const char *mode, long first, long count, long more) {
+    for (int what = 0; what < ONE_A_NUMBER; what++) {
+        if (strcmp(mode, one_a_number[what]) != 0)
+            continue;
+        customers = what == ERASURES ? 0 : more;
+        each(stack, what, first, count, what == ERASURES ? more : 0);
+        return true;
+    }
+    if (strcmp(mode, "orders") == 0 || strcmp(mode, "steady") == 0 || strcmp(mode, "mix") == 0) {
+        customers = more;
+        mix(stack, first, *mode == 'm' ? first : *mode == 's' ? first - count : -1, count);
+    } else if (strcmp(mode, "delivered") == 0) {
+        delivered(stack, first, count);
+    } else if (strcmp(mode, "paced") == 0 && more) {
+        paced(stack, first, count, more);
+    } else {
+        return false;
+    }
+    return true;
+}
+
 int main(int argc, char **argv) {
     struct err err;
     char path[512];
     if (argc < 5)
-        die("usage", "load STACK-DIR registered|orders|steady|mix|paced FIRST COUNT [CUSTOMERS|PER-SECOND]");
+        die("usage", "load STACK-DIR MODE FIRST COUNT [CUSTOMERS|PER-SECOND]; the modes stand in load.c");
     snprintf(path, sizeof path, "%s/secrets/ref", argv[1]);
     if (seal_start(&err) != OK || secret_read(path, ref_key.bytes, &err) != OK)
         die(path, "no ref key");
-    long first = strtol(argv[3], NULL, 10), count = strtol(argv[4], NULL, 10);
-    if (strcmp(argv[2], "registered") == 0) {
-        rd_kafka_t *shop = writer(argv[1], "shop");
-        for (long i = first; i < first + count; i++)
-            registered(shop, i);
-        flush(shop);
-    } else if (strcmp(argv[2], "orders") == 0 || strcmp(argv[2], "steady") == 0 ||
-               strcmp(argv[2], "mix") == 0) {
-        customers = argc > 5 ? strtol(argv[5], NULL, 10) : 0;
-        mix(argv[1], first, *argv[2] == 'm' ? first : *argv[2] == 's' ? first - count : -1, count);
-    } else if (strcmp(argv[2], "paced") == 0 && argc == 6) {
-        paced(argv[1], first, count, strtol(argv[5], NULL, 10));
-    } else {
-        die("usage", "no such mode");
-    }
+    if (!run(argv[1], argv[2], strtol(argv[3], NULL, 10), strtol(argv[4], NULL, 10),
+             argc > 5 ? strtol(argv[5], NULL, 10) : 0))
+        die(argv[2], "no such mode");
     return 0;
 }

@@ -41,10 +41,23 @@ def part(stack, *command):
     subprocess.run([STACK, command[0], stack.directory, *command[1:]], check=True, stdout=subprocess.DEVNULL)
 
 
+def load_command(stack, *arguments):
+    return [os.path.join(stack.build, "tests", "load"), stack.directory, *map(str, arguments)]
+
+
 def load(stack, *arguments):
     """Runs tests/bench/load and returns what it printed."""
-    return subprocess.run([os.path.join(stack.build, "tests", "load"), stack.directory, *map(str, arguments)], check=True,
-                          capture_output=True, text=True).stdout
+    return subprocess.run(load_command(stack, *arguments), check=True, capture_output=True, text=True).stdout
+
+
+def load_beside(stack, *arguments):
+    """Starts tests/bench/load, which goes on beside what is measured; end() ends it."""
+    return subprocess.Popen(load_command(stack, *arguments))
+
+
+def end(process):
+    process.terminate()
+    process.wait()
 
 
 # ---- until all is through ----
@@ -63,6 +76,14 @@ def wait_relayed(stack, seconds=600):
             mirror = dict(connection.execute("SELECT topic, seq FROM mirror").fetchall())
             return all(mirror.get(topic, 0) >= seq for topic, seq in ends.items())
         wait_for("the outbox to be relayed", through, seconds, every=0.02)
+
+
+def wait_destroyed(stack, seconds=600):
+    """Until the keys of everybody who is forgotten are destroyed."""
+    with stack.register() as connection:
+        wait_for("the keys to be destroyed", lambda: not connection.execute(
+            "SELECT EXISTS (SELECT FROM tombstone WHERE destroyed IS NULL) OR EXISTS (SELECT FROM doomed)").fetchone()[0],
+            seconds, every=0.02)
 
 
 def settle(stack, seconds=900):

@@ -107,7 +107,8 @@ def dump(stack):
     lines = [line for line in stack.dump() if RUN in line]
     opened = [json.loads(line) for line in stack.dump("--open", "--reason", "test") if RUN in line]
     kinds = [json.loads(line)["line"] for line in lines]
-    check("dump has a line for each aggregate, in order", kinds == ["person"] * 2 + ["order"] + ["shipment"] * 2, kinds)
+    check("dump has a line for each aggregate, in order",
+          kinds == ["person"] * 2 + ["order"] + ["shipment"] * 2 + ["permission"], kinds)
     check("dump shows digests only", not any("Hämeenkatu" in line or EMAIL in line for line in lines), lines[0])
     check("dump --open shows values", any((line.get("profile") or {}).get("value", {}).get("email") == EMAIL
                                           for line in opened), opened)
@@ -223,11 +224,165 @@ def whole(stack):
     check("config sample prints every setting", "kek.file" in done.stdout)
 
 
+def forget(stack):
+    """A case by e-mail, tied to a person whose parcel is under way; then the certificate."""
+    person, email, request = RUN + "-c2", "Forget." + RUN + "@example.fi", RUN + "-q1"
+    contact = {**CONTACT, "email": email, "phone": "+358409" + str(int(os.urandom(3).hex(), 16)).zfill(8)}
+    notice = {"id": "n1", "sha256": "0" * 64, "language": "fi"}
+    order = {"order_id": RUN + "-o2", "customer_id": person, "currency": "EUR"}
+    lines = [{"sku": "s1", "name": "A book", "quantity": 1, "price": 1200}]
+    events = (
+        ("shop.customer.v1", "shop.customer.registered", person,
+         {"customer_id": person, "kind": "account", "contact": contact, "notice": notice}),
+        ("shop.consent.v1", "shop.consent.granted", person,
+         {"customer_id": person, "purpose": "newsletter", "channel": "email", "basis": "consent", "confirmed": True,
+          "method": "account_page", "wording": {"id": "w1", "sha256": "1" * 64, "language": "fi"}}),
+        ("shop.order.v1", "shop.order.placed", person, {**order, "guest": False, "total": 1200, "lines": lines, "buyer": contact}),
+        ("shop.order.v1", "shop.order.paid", person, {**order, "amount": 1200}),
+        ("shop.shipment.v1", "shop.shipment.requested", person,
+         {"order_id": RUN + "-o2", "customer_id": person, "direction": "outbound", "carrier": "matkahuolto",
+          "service": "pickup", "pickup_point": "MH-1", "parcels": 1, "shipment_id": RUN + "-s3", "consignee": contact}))
+    for topic, kind, key, data in events:
+        stack.send({"topic": topic, "type": kind + ".v1", "key": key, "data": data, "time": now()})
+    stack.flush()
+    through(stack)
+    code, shown = answer(stack, "customer", "show", person, "--reason", "a test")
+    check("customer show tells consents and permissions", code == 0 and
+          [row["act"] for row in shown["consents"]] == ["granted"] and
+          [(row["allowed"], row["basis"]) for row in shown["permissions"]] == [(True, "consent")] and
+          "consent_proof" in {row["category"] for row in shown["held"]}, shown)
+    code, shown = answer(stack, "customer", "erasure", person)
+    check("nobody is erased yet", code == 1, shown)
+    stack.send({"topic": "privacy.request.v1", "type": "privacy.request.received.v1", "key": request, "time": now(), "data": {
+        "request_id": request, "kind": "erasure", "subject": {"email": email.upper()}, "channel": "email",
+        "identity": "email_loop"}})
+    stack.flush()
+    through(stack)
+    tie_a_case(stack, request, person, email)
+    certificate(stack, request, person, contact)
+    delivered(stack, request, person)
+
+
+def delivered(stack, request, person):
+    """The parcel comes, the carrier and the mail house answer: the certificate's last state."""
+    sent = [json.loads(message.value()) for message in stack.read_all("disclosure.matkahuolto.v1")
+            if any(value == b"register.disclosure.shipment.v1" for _, value in message.headers())]
+    refs = {row["disclosure_ref"] for row in answer(stack, "disclosures", person, "--reason", "a test")[1]["disclosures"]}
+    ref = next(data["shipment_ref"] for data in sent if data["disclosure_ref"] in refs)
+    stack.send({"topic": "carrier.matkahuolto.v1", "type": "carrier.delivery.status.v1", "key": ref, "time": now(),
+                "data": {"shipment_ref": ref, "status": "delivered"}})
+    stack.flush()
+    through(stack)
+    shown = answer(stack, "customer", "erasure", person)[1]
+    check("the last parcel completes the erasure", shown["state"] in ("erased", "destroying keys") and not shown["waiting"] and
+          shown["erasures"][0]["erased"] == ["profile", "delivery"], shown)
+    for topic, outcome in (("matkahuolto", {"outcome": "retained", "ground": "a law", "until": "2030-01-01"}),
+                           ("letterhouse", {"outcome": "erased"})):
+        notices = [json.loads(message.value()) for message in stack.read_all("disclosure.%s.v1" % topic)
+                   if any(value == b"register.notice.anonymize.v1" for _, value in message.headers())]
+        for notice in notices:
+            if set(notice["disclosures"]) & refs:
+                stack.send({"topic": "carrier.%s.v1" % topic, "type": "carrier.notice.acknowledged.v1", "time": now(),
+                            "key": notice["notice_ref"], "data": {"notice_ref": notice["notice_ref"], **outcome}})
+    stack.flush()
+    through(stack)
+    shown = answer(stack, "customer", "erasure", person)[1]
+    check("the certificate tells what recipients answered", {
+        (row["recipient"], row["sent"], row["outcome"], row["until"], bool(row["acknowledged"])) for row in shown["notices"]} == {
+            ("matkahuolto", "published", "retained", "2030-01-01", True), ("letterhouse", "published", "erased", None, True)},
+          shown["notices"])
+    remnants = {row["name"]: row for row in shown["remnants"]}
+    check("... and the day on which the vault's backups must be gone", shown["state"] == "erased" and
+          remnants["backups and write-ahead log of the vault from before"]["until"], shown["remnants"])
+    rows = answer(stack, "disclosures", person, "--reason", "a test")[1]["disclosures"]
+    check("disclosures tells that they are acknowledged", {row["state"] for row in rows
+          if row["what"] in ("register.disclosure.shipment", "register.disclosure.newsletter", "register.notice.anonymize")} ==
+          {"acknowledged"}, rows)
+    code, shown = answer(stack, "request", "show", request, "--reason", "a test")
+    check("the request is done", code == 0 and shown["state"] == "done" and shown["until"], shown)
+    check("... and no longer listed but with --all", request not in json.dumps(answer(stack, "request", "list")[1]) and
+          request in json.dumps(answer(stack, "request", "list", "--all")[1]))
+
+
+def through(stack):
+    """Everything in, everything out, and what came back in the journal in again."""
+    for start, arguments in ((stack.consumer, ("--instance", "7")), (stack.relay, ()), (stack.consumer, ("--instance", "7"))):
+        daemon = start(*arguments, "--until-caught-up")
+        check("a daemon catches up", daemon.wait(90) == 0, daemon.said()[-1000:])
+
+
+def tie_a_case(stack, request, person, email):
+    code, listed = answer(stack, "request", "list")
+    rows = [row for row in listed.get("requests", []) if row["request"] == request]
+    check("request list tells a case that waits for its person", code == 0 and len(rows) == 1 and rows[0]["case"] and
+          rows[0]["state"] == "open" and person not in json.dumps(listed), listed)
+    code, shown = answer(stack, "request", "show", request, "--reason", "a test")
+    check("request show names who has the address", code == 0 and shown["case"] and shown["person"] is None and
+          [row["person"] for row in shown["candidates"]] == [person] and email not in json.dumps(shown).lower(), shown)
+    check("... and is audited", len(audited(stack, request, "request show")) == 1)
+    for arguments, code in (((RUN + "-q9", "--person", person), 1), ((request, "--person", RUN + "-nobody"), 1),
+                            ((request, "--person", "a b"), 2), ((request,), 2)):
+        done = stack.cli("request", "tie", *arguments, "--reason", "a test", check=False)
+        check("request tie %s exits %d" % (" ".join(arguments), code), done.returncode == code, done.stderr)
+    tied = [answer(stack, "request", "tie", request, "--person", person, "--reason", "a test") for _ in range(2)]
+    check("request tie journals a command once", [(code, row.get("was_journalled_already")) for code, row in tied] ==
+          [(0, False), (0, True)] and tied[0][1]["command"] == tied[1][1]["command"] and tied[0][1]["has_the_address"], tied)
+    check("... and is audited", len(audited(stack, person, "request tie")) == 2)
+    through(stack)
+    journal = [message for message in stack.read_all("register.command.v1") if message.key() == request.encode()]
+    check("the journal names nobody", len(journal) == 1 and person.encode() not in journal[0].value() and
+          set(json.loads(journal[0].value())) == {"sealed"}, [message.value() for message in journal])
+    code, shown = answer(stack, "request", "show", request, "--reason", "a test")
+    check("the tie took effect", code == 0 and shown["person"] == person and
+          [row["person"] for row in shown["ties"]] == [person] and shown["state"] == "open", shown)
+    stack.send_raw("register.command.v1", request, json.dumps({"sealed": "AAAA"}).encode(), principal="admin", headers=[
+        ("ce_specversion", b"1.0"), ("ce_id", b"1"), ("ce_source", b"urn:test"), ("ce_type", b"register.command.v1"),
+        ("ce_time", now().encode())])
+    stack.flush()
+    through(stack)
+    rows = answer(stack, "dead-letter", "list", "--topic", "register.command.v1")[1]["dead_letters"]
+    check("a command that does not open is a dead letter and stops nothing", [(row["reason"], row["detail"])
+          for row in rows] == [("not_supported", "sealed")], rows)
+
+
+def certificate(stack, request, person, contact):
+    code, shown = answer(stack, "customer", "erasure", person)
+    check("the certificate says what was erased and what waits", code == 0 and shown["state"] == "waiting" and
+          [(row["cause"], row["erased"], row["waits"]) for row in shown["erasures"]] ==
+          [("request", ["profile"], ["delivery"])] and
+          [(row["event"], row["shipment"]) for row in shown["waiting"]] == [("parcels_closed", RUN + "-s3")], shown)
+    kept = {row["category"]: row for row in shown.get("kept", [])}
+    check("... what is kept, until when and why", {"claim", "voucher", "consent_proof", "ledger"} <= set(kept) and
+          kept["voucher"]["ground"] == "17(3)(b)" and "1336/1997 2:10" in kept["voucher"]["law"] and
+          all(len(kept[name]["until"]) == 10 for name in ("claim", "voucher", "consent_proof", "ledger")), kept)
+    remnants = {row["name"]: row for row in shown.get("remnants", [])}
+    check("... until when remnants may exist, as Kafka is set", "30 days" in remnants["shop.customer.v1"]["because"] and
+          "14 days" in remnants["disclosure.matkahuolto.v1"]["because"] and not shown["key_rotation"], remnants)
+    check("... who was told", [row["recipient_name"] for row in shown["recipients"]] ==
+          ["Example Mail Oy", "Oy Matkahuolto Ab"], shown["recipients"])
+    text = stack.cli("customer", "erasure", person).stdout
+    check("... for people too, with nothing personal", "not built yet" in text and
+          not any(value in text + json.dumps(shown, ensure_ascii=False) for value in (
+              contact["email"], contact["phone"], contact["last_name"], contact["street"])), text)
+    lines = [json.loads(line) for line in stack.dump() if person in line]
+    kinds = [line["line"] for line in lines]
+    check("the dump has its lines in order", kinds == ["person", "order", "shipment", "consent", "permission", "request",
+                                                       "tombstone"], kinds)
+    check("... and the shipment waits", [line["waiting"] for line in lines if line["line"] == "shipment"] == [True])
+    code, shown = answer(stack, "customer", "show", person, "--reason", "a test")
+    check("customer show tells request and erasure", code == 0 and [row["request"] for row in shown["requests"]] == [request] and
+          [row["cause"] for row in shown["erasures"]] == ["request"], shown)
+    code, listed = answer(stack, "disclosures", person, "--reason", "a test")
+    check("the newsletter's disclosure stands beside the carrier's", sorted(
+        row["what"] for row in listed["disclosures"] if row["what"].startswith("register.disclosure."))[:2] ==
+          ["register.disclosure.newsletter", "register.disclosure.shipment"], listed)
+
+
 def main():
     stack = Stack(*sys.argv[1:3])
     try:
         publish(stack)
-        for part in (customer, disclosures, dump, dead_letters, positions, policy, whole):
+        for part in (customer, disclosures, dump, dead_letters, positions, policy, whole, forget):
             try:
                 part(stack)
             except Exception as error:  # one part's failure must not hide the next one's

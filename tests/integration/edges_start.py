@@ -107,7 +107,7 @@ def foreign_vault(stack):
         refused(stack, env, ("belongs to vault", "[vault]"))
     with copied_vault(stack, "edge_empty", "TRUNCATE ring, lookup, setting") as env:
         refused(stack, env, ("belongs to vault", "[vault]"))
-    with copied_vault(stack, "edge_bare", "DROP TABLE ring, lookup, setting, schema_version") as env:
+    with copied_vault(stack, "edge_bare", "DROP TABLE ring, lookup, setting, tombstone, schema_version") as env:
         refused(stack, env, ("the vault has no schema", "kundregister migrate"))
         kept, stack.env = stack.env, {**stack.env, **env}
         try:  # and what is named does not make a second vault in silence
@@ -151,7 +151,7 @@ def schemas(stack):
                 server.execute("DELETE FROM schema_version")
                 refused(stack, {}, (f"the {which}'s schema", "kundregister migrate"))
             finally:
-                server.execute("TRUNCATE schema_version; INSERT INTO schema_version (version) VALUES (1)")
+                server.execute("TRUNCATE schema_version; INSERT INTO schema_version (version) VALUES (1), (2)")
     with stack.register() as server:
         server.execute("ALTER TABLE schema_version RENAME TO schema_version_away")
         try:

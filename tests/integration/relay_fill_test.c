@@ -3,7 +3,8 @@
  *
  * usage: relay_fill_test introduce                   the vault to the register, where `migrate` has not done
  * it relay_fill_test fill ROWS PERSONS TOPICS PREFIX ROWS rows in transactions of 1000, over PERSONS persons
- * named with PREFIX, over the comma-separated TOPICS; prints rows and seconds Connects by
+ * named with PREFIX, over the comma-separated TOPICS; prints rows and seconds. doom PREFIX PERSONS: destroys
+ * the keys of those rows; the rows of every third person wait, they are sealed anew before. Connects by
  * $KUNDREGISTER_CONFIG. */
 #include "core/clock.h"
 #include "core/config.h"
@@ -29,6 +30,12 @@ static const struct query insert_rows = {
            " category, body FROM (SELECT pg_current_xact_id()) x, unnest($1::bytea[], $2::text[], "
            "$3::text[], $4::uuid[],"
            " $5::text[], $6::int2[], $7::bytea[]) r (row_id, topic, key, output_id, person, category, body)"};
+static const struct query rows_of = {
+    .name = "relay_fill_rows",
+    .params = 1,
+    .sql = "SELECT seq, row_id, body FROM outbox WHERE person = $1 ORDER BY seq"};
+static const struct query reseal = {
+    .name = "relay_fill_reseal", .params = 2, .sql = "UPDATE outbox SET body = $2 WHERE seq = $1"};
 static const struct query extend = {
     .name = "relay_fill_extend", .params = 0, .sql = "SELECT outbox_extend()"};
 
@@ -87,7 +94,7 @@ static void fill_batch(struct fill *fill, long from, long count) {
             "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\"shipment_ref\":"
             "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\"fields\":{\"street\":\"Planted street 1\"}}",
             from + i);
-        if (!keyring_transit_key(fill->keyring, wants[i].person, -1, CATEGORY_DELIVERY, &key))
+        if (!keyring_transit_key(fill->keyring, wants[i].person, -1, CATEGORY_DELIVERY, 0, &key))
             must(err_set(&err, FATAL, 0, "no transit key"), &err);
         const struct seal_place place = {.table = "outbox",
                                          .column = "body",
@@ -108,6 +115,60 @@ static void fill_batch(struct fill *fill, long from, long count) {
     arena_reset(&fill->arena);
 }
 
+/* As an act of erasure does with what waits: opened with the old key, sealed under one from the floor on. */
+static void seal_anew(struct fill *fill, const struct key_doom *doom) {
+    struct err err;
+    struct seal_key old, fresh;
+    struct db_result *result = NULL;
+    struct key_want want = {.person = doom->person,
+                            .generation = doom->generation,
+                            .category = doom->category,
+                            .transit = true,
+                            .floor = doom->transit};
+    if (!keyring_transit_key(fill->keyring, doom->person, doom->generation, doom->category, 0, &old))
+        must(err_set(&err, FATAL, 0, "no old transit key"), &err);
+    must(keyring_provide(fill->keyring, &fill->arena, &want, 1, NULL, 0, 0, &err), &err);
+    if (!keyring_transit_key(fill->keyring, doom->person, doom->generation, doom->category, doom->transit,
+                             &fresh))
+        must(err_set(&err, FATAL, 0, "no fresh transit key"), &err);
+    struct db_params *params = db_params_new(&fill->arena, 1);
+    db_param_text(params, doom->person);
+    must(db_run(fill->reg, &rows_of, params, &result, &err), &err);
+    for (size_t i = 0; i < db_rows(result); i++) {
+        const struct seal_place place = {.table = "outbox",
+                                         .column = "body",
+                                         .owner = doom->person,
+                                         .object = db_text(result, i, 1),
+                                         .generation = doom->generation};
+        struct text plain;
+        must(open_cell(&old, &place, db_text(result, i, 2), &fill->arena, &plain, &err), &err);
+        params = db_params_new(&fill->arena, 2);
+        db_param_int8(params, db_int(result, i, 0));
+        db_param_bytes(params, seal_cell(fill->sealer, &fresh, &place, plain, &fill->arena));
+        must(db_run(fill->reg, &reseal, params, NULL, &err), &err);
+    }
+    db_result_release(result);
+}
+
+static int person_order(const void *a, const void *b) {
+    return text_compare(((const struct key_doom *)a)->person, ((const struct key_doom *)b)->person);
+}
+
+static void doom_all(struct fill *fill) {
+    struct err err;
+    int64_t counter;
+    size_t count = (size_t)fill->persons;
+    struct key_doom *dooms = ARENA_ARRAY(&fill->arena, struct key_doom, count);
+    for (long i = 0; i < fill->persons; i++)
+        dooms[i] = (struct key_doom){
+            .person = person_name(fill, i), .generation = -1, .category = CATEGORY_DELIVERY};
+    must(keyring_floors(fill->keyring, &fill->arena, dooms, count, 0, &err), &err);
+    for (size_t i = 0; i < count; i += 3)
+        seal_anew(fill, &dooms[i]);
+    qsort(dooms, count, sizeof(*dooms), person_order);
+    must(keyring_destroy(fill->keyring, &fill->arena, dooms, count, NULL, 0, &counter, &err), &err);
+}
+
 int main(int argc, char **argv) {
     struct fill fill = {.topic_count = 0};
     struct config config;
@@ -116,7 +177,8 @@ int main(int argc, char **argv) {
     char vault_id[33];
     const struct config_options options = {.path = NULL};
     bool introduce = argc == 2 && strcmp(argv[1], "introduce") == 0;
-    if (!introduce && (argc != 6 || strcmp(argv[1], "fill") != 0)) {
+    bool doom = argc == 4 && strcmp(argv[1], "doom") == 0;
+    if (!introduce && !doom && (argc != 6 || strcmp(argv[1], "fill") != 0)) {
         fputs("relay_fill_test is a tool of the relay's tests; nothing to test by itself\n", stderr);
         return EXIT_SUCCESS;
     }
@@ -132,21 +194,23 @@ int main(int argc, char **argv) {
     must(db_open(&fill.reg, config.register_as.consumer, "relay_fill_test", &err), &err);
     must(db_open(&fill.vault, config.vault_as.consumer, "relay_fill_test", &err), &err);
     must(vault_check(fill.vault, fill.reg, kek, vault_id, &err), &err);
-    fill.rows = strtol(argv[2], NULL, 10);
+    fill.rows = doom ? 0 : strtol(argv[2], NULL, 10);
     fill.persons = strtol(argv[3], NULL, 10);
-    for (char *topic = argv[4], *next; topic && fill.topic_count < MAX_TOPICS; topic = next) {
+    for (char *topic = doom ? NULL : argv[4], *next; topic && fill.topic_count < MAX_TOPICS; topic = next) {
         next = strchr(topic, ',');
         if (next)
             *next++ = '\0';
         fill.topics[fill.topic_count++] = topic;
     }
-    fill.prefix = argv[5];
+    fill.prefix = argv[doom ? 2 : 5];
     fill.keyring = keyring_new(&vault_postgres, fill.vault, kek, vault_id, 100000, 60);
     fill.sealer = sealer_new();
     arena_init(&fill.arena, (size_t)256 << 20);
     int64_t began_us = clock_system.monotonic_us(NULL);
     for (long at = 0; at < fill.rows; at += BATCH)
         fill_batch(&fill, at, fill.rows - at < BATCH ? fill.rows - at : BATCH);
+    if (doom)
+        doom_all(&fill);
     printf("%ld rows in %.1f s\n", fill.rows, (double)(clock_system.monotonic_us(NULL) - began_us) / 1e6);
     arena_release(&fill.arena);
     sealer_free(fill.sealer);

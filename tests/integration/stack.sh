@@ -79,6 +79,8 @@ test_rules() {
         holds_for_group "$A" kundregister-consumer kundregister shop.order.v1 from-the-shop
     check "a carrier writes its own topic" publish "$A" carrier-posti carrier.posti.v1 from-posti
     check "the consumer reads that too" holds "$A" kundregister-consumer carrier.posti.v1 from-posti
+    check "the consumer reads what is remembered of erasures" values "$A" kundregister-consumer register.erasure.v1
+    check "the consumer reads the journal of commands" values "$A" kundregister-consumer register.command.v1
     check "the producer writes a disclosure" publish "$A" kundregister-producer disclosure.posti.v1 for-posti
     check "its carrier reads it" holds "$A" carrier-posti disclosure.posti.v1 for-posti
     check "its carrier reads it in a group" \
@@ -92,7 +94,9 @@ test_rules() {
     check "a carrier cannot write to the shop's topics" is_refused publish "$A" carrier-posti privacy.request.v1 x
     check "the shop cannot write an output" is_refused publish "$A" shop disclosure.posti.v1 x
     check "the shop cannot write a carrier's topic" is_refused publish "$A" shop carrier.posti.v1 x
+    check "the shop cannot read what is remembered of erasures" is_refused values "$A" shop register.erasure.v1
     check "the shop cannot read disclosures" is_refused values "$A" shop disclosure.posti.v1
+    check "the consumer cannot write what is remembered" is_refused publish "$A" kundregister-consumer register.erasure.v1 x
     check "the consumer cannot write" is_refused publish "$A" kundregister-consumer register.dead-letter.v1 x
     check "the producer cannot read inputs" is_refused values "$A" kundregister-producer shop.order.v1
     check "the operator reads no topic" is_refused values "$A" kundregister-operator shop.order.v1

@@ -59,12 +59,17 @@ static int tear_down(void **state) {
         .name = "drop", .sql = "DELETE FROM ring WHERE starts_with(person, $1)", .params = 1};
     static const struct query drop_lookups = {
         .name = "drop_lookups", .sql = "DELETE FROM lookup WHERE starts_with(person, $1)", .params = 1};
+    static const struct query drop_tombstones = {.name = "drop_tombstones",
+                                                 .sql =
+                                                     "DELETE FROM tombstone WHERE starts_with(subject, $1)",
+                                                 .params = 1};
+    static const struct query *const drops[] = {&drop, &drop_lookups, &drop_tombstones};
     struct fixture *fixture = *state;
     if (fixture->owner) {
-        for (int i = 0; i < 2; i++) {
+        for (int i = 0; i < 3; i++) {
             struct db_params *params = db_params_new(&fixture->arena, 1);
             db_param_text(params, text_of(fixture->person));
-            if (db_run(fixture->owner, i ? &drop_lookups : &drop, params, NULL, &fixture->err) != OK) {
+            if (db_run(fixture->owner, drops[i], params, NULL, &fixture->err) != OK) {
                 print_error("%s\n", fixture->err.text);
             }
         }
@@ -126,15 +131,16 @@ static void rings_live_in_the_vault(void **state) {
     provide(fixture, fixture->ring_one, wants, PERSONS, NULL, 0); /* half its cache is out of date */
     for (size_t i = 0; i < PERSONS; i++) {
         struct seal_key one, two, relays;
-        assert_true(keyring_cell_key(fixture->ring_one, wants[i].person, -1, CATEGORY_VOUCHER, 227, &one) &&
-                    keyring_cell_key(fixture->ring_two, wants[i].person, -1, CATEGORY_VOUCHER, 227, &two));
+        assert_true(
+            keyring_cell_key(fixture->ring_one, wants[i].person, -1, CATEGORY_VOUCHER, 227, 0, &one) &&
+            keyring_cell_key(fixture->ring_two, wants[i].person, -1, CATEGORY_VOUCHER, 227, 0, &two));
         assert_memory_equal(one.key, two.key, sizeof(one.key));
         bool first_half = i < PERSONS / 2;
         assert_int_equal(
-            keyring_cell_key(fixture->ring_two, wants[i].person, -1, CATEGORY_DELIVERY, 227, &two),
+            keyring_cell_key(fixture->ring_two, wants[i].person, -1, CATEGORY_DELIVERY, 227, 0, &two),
             first_half);
         assert_int_equal(keyring_transit_key(fixture->ring_two, wants[i].person, -1,
-                                             first_half ? CATEGORY_DELIVERY : CATEGORY_VOUCHER, &relays),
+                                             first_half ? CATEGORY_DELIVERY : CATEGORY_VOUCHER, 0, &relays),
                          true);
     }
     rows[PERSONS] = (struct ring_row){.person = TEXT("nobody of that name"), .generation = 1};
@@ -144,8 +150,8 @@ static void rings_live_in_the_vault(void **state) {
     for (size_t i = 0; i < PERSONS; i++) {
         struct seal_key relays, ours;
         enum category category = i < PERSONS / 2 ? CATEGORY_DELIVERY : CATEGORY_VOUCHER;
-        assert_true(transit_open(fixture->kek, VAULT_ID, &rows[i], category, &relays));
-        assert_true(keyring_transit_key(fixture->ring_one, wants[i].person, -1, category, &ours));
+        assert_true(keyring_transit_key(fixture->ring_one, wants[i].person, -1, category, 0, &ours));
+        assert_int_equal(transit_open(fixture->kek, VAULT_ID, &rows[i], category, ours.serial, &relays), OK);
         assert_memory_equal(relays.key, ours.key, sizeof(ours.key));
     }
 }
@@ -189,6 +195,106 @@ static void put_compares_versions(void **state) {
     assert_int_equal(rows[1].version, 1);
     assert_int_equal(rows[2].version, 0);
     assert_true(text_is(rows[1].blob, "b"));
+}
+
+static const struct query count_rings = {
+    .name = "count_rings", .sql = "SELECT count(*) FROM ring WHERE starts_with(person, $1)", .params = 1};
+static const struct query count_lookups = {
+    .name = "count_lookups", .sql = "SELECT count(*) FROM lookup WHERE starts_with(person, $1)", .params = 1};
+static const struct query count_tombstones = {
+    .name = "count_tombstones",
+    .sql = "SELECT count(*) FROM tombstone WHERE starts_with(subject, $1) AND body <> 'newer'",
+    .params = 1};
+static const struct query count_older = {
+    .name = "count_older",
+    .sql = "SELECT count(*) FROM tombstone WHERE starts_with(subject, $1) AND body = 'older'",
+    .params = 1};
+
+static int64_t number(struct fixture *fixture, const struct query *query, const char *person) {
+    struct db_params *params = db_params_new(&fixture->arena, 1);
+    struct db_result *result = NULL;
+    db_param_text(params, text_of(person));
+    assert_int_equal(db_run(fixture->owner, query, params, &result, &fixture->err), OK);
+    int64_t value = db_int(result, 0, 0);
+    db_result_release(result);
+    return value;
+}
+
+/* Doomed keys go with the lookups and leave a tombstone, the counter rises; a ring that another worker has
+ * changed holds up the whole, and then goes too. */
+static void doomed_keys_are_destroyed(void **state) {
+    struct fixture *fixture = fixture_of(state);
+    enum { PERSONS = 300 };
+    static char names[PERSONS][48];
+    struct key_want *wants = ARENA_ARRAY(&fixture->arena, struct key_want, 2 * PERSONS);
+    struct key_doom *dooms = ARENA_ARRAY(&fixture->arena, struct key_doom, PERSONS);
+    struct tombstone_row *tombstones = ARENA_ARRAY(&fixture->arena, struct tombstone_row, PERSONS);
+    struct lookup_row *lookups = ARENA_ARRAY(&fixture->arena, struct lookup_row, 2 * PERSONS);
+    for (size_t i = 0; i < PERSONS; i++) {
+        (void)snprintf(names[i], sizeof(names[i]), "%s-doom-%03zu", fixture->person, i);
+        struct text person = text_of(names[i]);
+        for (size_t k = 2 * i; k < 2 * i + 2; k++) {
+            wants[k] = (struct key_want){
+                .person = person,
+                .generation = -1,
+                .category = k % 2 && i % 3 ? CATEGORY_VOUCHER : CATEGORY_PROFILE, /* a third has only these */
+                .period = 227};
+            lookups[k] =
+                (struct lookup_row){.person = person, .generation = -1, .kind = "phone", .time_us = 5};
+            lookup_hash_phone(fixture->kek, person, lookups[k].hash);
+            lookups[k].hash[31] = (uint8_t)k;
+        }
+        lookups[2 * i].time_us = 6;
+        dooms[i] = (struct key_doom){.person = person, .generation = -1, .category = CATEGORY_PROFILE};
+        tombstones[i] = (struct tombstone_row){
+            .person = person, .subject = person, .body = TEXT("{}"), .read_us = 10, .erased_us = 5};
+    }
+    provide(fixture, fixture->ring_one, wants, 2 * PERSONS, lookups, 2 * PERSONS);
+    assert_int_equal(keyring_floors(fixture->ring_one, &fixture->arena, dooms, PERSONS, 0, &fixture->err),
+                     OK);
+
+    /* The vault's own part: a row that is another by now. */
+    char prefix[64];
+    (void)snprintf(prefix, sizeof(prefix), "%s-doom-", fixture->person);
+    struct ring_row row = {.person = text_of(names[7]), .generation = -1};
+    int64_t counter = 0, later = 0;
+    bool missed;
+    assert_int_equal(vault_postgres.fetch(fixture->one, &fixture->arena, &row, 1, &fixture->err), OK);
+    row.version++;
+    assert_int_equal(vault_postgres.destroy(fixture->one, &fixture->arena, &row, 1, tombstones, PERSONS,
+                                            &counter, &missed, &fixture->err),
+                     OK);
+    assert_true(missed);
+    assert_int_equal(number(fixture, &count_tombstones, prefix), 0);
+    assert_int_equal(number(fixture, &count_lookups, prefix), 2 * PERSONS);
+
+    assert_int_equal(keyring_destroy(fixture->ring_one, &fixture->arena, dooms, PERSONS, tombstones, PERSONS,
+                                     &counter, &fixture->err),
+                     OK);
+    assert_int_equal(number(fixture, &count_rings, prefix), PERSONS - PERSONS / 3);
+    assert_int_equal(number(fixture, &count_lookups, prefix), PERSONS); /* named later than erased */
+    assert_int_equal(number(fixture, &count_tombstones, prefix), PERSONS);
+    keyring_forget(fixture->ring_two);
+    assert_int_equal(keyring_load(fixture->ring_two, &fixture->arena, wants, 2 * PERSONS, 0, &fixture->err),
+                     OK);
+    for (size_t i = 0; i < PERSONS; i++) {
+        struct seal_key key;
+        assert_false(
+            keyring_cell_key(fixture->ring_two, text_of(names[i]), -1, CATEGORY_PROFILE, 227, 0, &key));
+        assert_int_equal(
+            keyring_cell_key(fixture->ring_two, text_of(names[i]), -1, CATEGORY_VOUCHER, 227, 0, &key),
+            i % 3 != 0);
+    }
+    tombstones[0].read_us = 9;
+    tombstones[0].body = TEXT("older");
+    tombstones[1].read_us = 11;
+    tombstones[1].body = TEXT("newer");
+    assert_int_equal(keyring_destroy(fixture->ring_two, &fixture->arena, dooms, PERSONS, tombstones, PERSONS,
+                                     &later, &fixture->err),
+                     OK);
+    assert_true(later > counter);
+    assert_int_equal(number(fixture, &count_older, prefix), 0);
+    assert_int_equal(number(fixture, &count_tombstones, prefix), PERSONS - 1);
 }
 
 /* In temporary tables that hide the real ones: the stack's own introduction stays as it is. */
@@ -236,6 +342,7 @@ int main(void) {
         cmocka_unit_test(rings_live_in_the_vault),
         cmocka_unit_test(the_relay_may_not_read_cells_keys),
         cmocka_unit_test(put_compares_versions),
+        cmocka_unit_test(doomed_keys_are_destroyed),
         cmocka_unit_test(vault_register_and_key_belong_together),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

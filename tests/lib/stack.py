@@ -227,6 +227,14 @@ class Stack:
         finally:
             consumer.close()
 
+    def command_ends(self):
+        """The same of the commands, after the last record: behind it stands what ended the relay's transaction."""
+        ends = self.ends(["register.command.v1"])
+        if not any(ends.values()):
+            return ends
+        return {(message.topic(), message.partition()): message.offset() + 1
+                for message in self.read_all("register.command.v1")}
+
     # -- PostgreSQL --
 
     def register(self):
@@ -245,7 +253,7 @@ class Stack:
     def wait_consumed(self, seconds=60):
         """Until every input record that is there now is taken in."""
         self.flush()
-        ends = self.ends(self.input_topics())
+        ends = {**self.ends(self.input_topics()), **self.command_ends()}
         with self.register() as connection:
             def through():
                 at = {(topic, partition): next_ for topic, partition, next_ in
@@ -263,6 +271,13 @@ class Stack:
                            (SELECT FROM publication p WHERE p.seq = o.seq AND p.state IN ('withheld', 'unpublishable')))"""
                 ).fetchone()[0]
             wait_for("the outbox to be relayed", through, seconds)
+
+    def wait_erased(self, seconds=60):
+        """Until the vault has let go of every key that an erasure doomed. The rows, not the gauge, which a restart resets."""
+        with self.register() as connection:
+            wait_for("erasures to be finished", lambda: connection.execute(
+                """SELECT NOT EXISTS (SELECT FROM doomed) AND NOT EXISTS
+                       (SELECT FROM tombstone WHERE destroyed IS NULL AND person IS NOT NULL)""").fetchone()[0], seconds)
 
     def settle(self, seconds=60):
         self.wait_consumed(seconds)

@@ -66,6 +66,13 @@ struct event fold_status(struct fold *fold, const char *id, int64_t minute, cons
                          enum delivery_status status);
 struct event fold_acknowledged(struct fold *fold, const char *id, int64_t minute, const char *carrier,
                                struct text notice_ref, enum ack_outcome outcome);
+/* seen, closed */
+struct event fold_about(enum event_type type, const char *id, int64_t minute, const char *customer_id);
+/* An erasure is asked for; person: "c1" or "recipient:r1", NULL: somebody behind an e-mail address. */
+struct event fold_asked(const char *id, int64_t minute, const char *request_id, const char *person,
+                        const char *identity);
+struct event fold_identified(const char *id, int64_t minute, const char *request_id, const char *identity);
+struct event fold_tied(const char *id, int64_t minute, const char *request_id, const char *person);
 /* The notice_ref in an output's body. */
 struct text fold_notice_ref(struct fold *fold, const struct output *output);
 

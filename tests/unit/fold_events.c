@@ -173,6 +173,43 @@ struct event fold_acknowledged(struct fold *fold, const char *id, int64_t minute
     return event;
 }
 
+struct event fold_about(enum event_type type, const char *id, int64_t minute, const char *customer_id) {
+    struct event event = fold_fact(type, id, minute, "");
+    event.customer_id = text_of(customer_id);
+    return event;
+}
+
+struct event fold_asked(const char *id, int64_t minute, const char *request_id, const char *person,
+                        const char *identity) {
+    struct event event = fold_fact(REQUEST_RECEIVED, id, minute, request_id);
+    event.as.request.request_id = text_of(request_id);
+    event.as.request.kind = TEXT("erasure");
+    event.as.request.channel = TEXT("email");
+    event.as.request.identity = text_of(identity);
+    if (!person)
+        event.as.request.contact_hash =
+            TEXT("00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff");
+    else if (strncmp(person, "recipient:", 10) == 0)
+        event.as.request.recipient_id = text_of(person + 10);
+    else
+        event.customer_id = text_of(person);
+    return event;
+}
+
+struct event fold_identified(const char *id, int64_t minute, const char *request_id, const char *identity) {
+    struct event event = fold_fact(REQUEST_IDENTIFIED, id, minute, identity);
+    event.as.request.request_id = text_of(request_id);
+    event.as.request.identity = text_of(identity);
+    return event;
+}
+
+struct event fold_tied(const char *id, int64_t minute, const char *request_id, const char *person) {
+    struct event event = fold_fact(COMMAND_TIED, id, minute, person);
+    event.as.tied.request_id = text_of(request_id);
+    event.as.tied.person = text_of(person);
+    return event;
+}
+
 struct text fold_notice_ref(struct fold *fold, const struct output *output) {
     struct json *body;
     assert_int_equal(json_parse(output->body, 0, &fold->kept, &body), JSON_FINE);

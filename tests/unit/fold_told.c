@@ -12,6 +12,7 @@ struct held {
     struct text ref, recipient, person, customer_id, shipment_id, service, role;
     enum unit_state state;
     int64_t parcels;
+    int64_t generation;
     struct text fields[FIELD_PICKUP_POINT + 1];
 };
 struct told {
@@ -53,10 +54,12 @@ static void take_disclosure(struct told *told, const struct output *output, cons
                           .shipment_id = output->shipment_id,
                           .service = json_member_text(body, "service"),
                           .role = json_member_text(body, "role"),
-                          .parcels = json_member(body, "parcels")->integer,
+                          .generation = output->generation,
+                          .parcels = json_member(body, "parcels") ? json_member(body, "parcels")->integer : 0,
                           .state = UNIT_HELD};
     take_fields(held, json_member(body, "fields"));
-    for (size_t i = 0; i < told->held.count; i++) { /* a shipment travels with one carrier in one way */
+    for (size_t i = 0; text_present(held->shipment_id) && i < told->held.count;
+         i++) { /* a shipment travels with one carrier in one way */
         const struct held *other = told->held.at[i];
         if (other != held && text_equal(other->shipment_id, held->shipment_id) &&
             text_equal(other->customer_id, held->customer_id))
@@ -67,14 +70,20 @@ static void take_disclosure(struct told *told, const struct output *output, cons
 static void take_output(struct told *told, const struct output *output) {
     struct json *body;
     assert_int_equal(json_parse(output->body, 0, &told->fold->kept, &body), JSON_FINE);
-    if (strcmp(output->type, "register.disclosure.shipment") == 0) {
+    if (strcmp(output->type, "register.disclosure.shipment") == 0 ||
+        strcmp(output->type, "register.disclosure.newsletter") == 0) {
         take_disclosure(told, output, body);
     } else if (strcmp(output->type, "register.notice.anonymize") == 0) {
         for (const struct json *item = json_member(body, "disclosures")->first; item; item = item->next) {
             struct held *held = told_find(told, item->text);
             assert_non_null(held);
-            assert_int_equal(held->state, UNIT_WITHDRAWN); /* one request each */
-            held->state = UNIT_ANONYMIZED;
+            bool erases = text_is(json_member_text(body, "cause"), "request");
+            /* an act of erasure names each once, whatever was told of it before; others what was withdrawn,
+             * or went over to another generation */
+            assert_int_not_equal(held->state, UNIT_ERASED);
+            if (!erases && !text_is(json_member_text(body, "cause"), "closed"))
+                assert_int_equal(held->state, UNIT_WITHDRAWN);
+            held->state = erases ? UNIT_ERASED : UNIT_ANONYMIZED;
         }
     } else {
         struct held *held = told_find(told, json_member_text(body, "disclosure_ref"));
@@ -94,7 +103,9 @@ static int by_unit(const void *a, const void *b) {
         order = text_compare(left->person, right->person);
     if (!order)
         order = text_compare(left->customer_id, right->customer_id);
-    return order ? order : text_compare(left->shipment_id, right->shipment_id);
+    if (!order)
+        order = text_compare(left->shipment_id, right->shipment_id);
+    return order ? order : (left->generation > right->generation) - (left->generation < right->generation);
 }
 
 static void assert_ids_unique(const struct fold *fold) {
@@ -114,6 +125,7 @@ static void write_held(struct json_writer *writer, const struct held *held) {
     json_text(writer, held->service);
     json_text(writer, held->role);
     json_int(writer, held->parcels);
+    json_int(writer, held->generation);
     for (size_t f = 0; f <= FIELD_PICKUP_POINT; f++)
         json_text(writer, held->fields[f]);
     json_array_end(writer);

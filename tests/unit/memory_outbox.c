@@ -154,10 +154,20 @@ static enum outcome rows(void *opaque, struct arena *arena, struct relay_rows *r
     return leave(world, err);
 }
 
+static struct world_row *stored(struct world *world, const struct relay_row *row) {
+    for (size_t i = 0; i < world->row_count; i++)
+        if (world->rows[i].row.seq == row->seq)
+            return &world->rows[i];
+    return NULL;
+}
+
 static enum outcome again(void *opaque, struct arena *arena, struct relay_row **rows_in, size_t count,
                           struct err *err) {
-    (void)arena, (void)rows_in, (void)count;
+    (void)arena;
     ENTER(world, opaque);
+    for (size_t i = 0; i < count; i++)
+        if (stored(world, rows_in[i])->resealed)
+            rows_in[i]->body = TEXT("anew");
     return leave(world, err);
 }
 
@@ -219,21 +229,13 @@ const struct outbox_ops memory_outbox = {.open = open_outbox,
 
 /* ---- vault ---- */
 
-static struct world_row *stored(struct world *world, const struct relay_row *row) {
-    for (size_t i = 0; i < world->row_count; i++)
-        if (world->rows[i].row.seq == row->seq)
-            return &world->rows[i];
-    return NULL;
-}
-
 static enum outcome open_bodies(void *opaque, struct arena *arena, struct relay_row **rows_in, size_t count,
                                 struct err *err) {
     (void)arena;
     ENTER(world, opaque);
     for (size_t i = 0; i < count; i++) {
         rows_in[i]->plain = rows_in[i]->body;
-        if (stored(world, rows_in[i])->keyless)
-            rows_in[i]->fate = FATE_WITHHELD;
+        rows_in[i]->keyless = stored(world, rows_in[i])->keyless && !text_is(rows_in[i]->body, "anew");
     }
     return leave(world, err);
 }
@@ -298,9 +300,19 @@ static enum outcome commit(void *opaque, struct err *err) {
     return leave(world, err);
 }
 
+static bool is_published(const struct world *world, const struct world_row *row) {
+    for (size_t i = 0; i < world->log_count; i++)
+        if (world->log[i] == row)
+            return true;
+    return false;
+}
+
 static enum outcome abort_transaction(void *opaque, struct err *err) {
     ENTER(world, opaque);
     discard(world);
+    for (size_t i = 0; i < world->row_count; i++)
+        if (world->rows[i].goes_at_abort && !is_published(world, &world->rows[i]))
+            world->rows[i].keyless = true;
     return leave(world, err);
 }
 
@@ -326,7 +338,7 @@ const char *world_check(const struct world *world) {
         size_t times = 0;
         for (size_t k = 0; k < world->log_count; k++)
             times += world->log[k] == row;
-        bool publishable = !row->keyless && !row->too_large;
+        bool publishable = (!row->keyless || row->resealed) && !row->too_large;
         if (times > 1)
             return "a row is published twice";
         if (publishable && times == 0)

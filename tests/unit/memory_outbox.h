@@ -12,7 +12,9 @@
 struct world_row {
     struct relay_row row;
     bool committed;       /* visible */
-    bool keyless;         /* its key is gone */
+    bool keyless;         /* the key that it is sealed under is gone */
+    bool resealed;        /* ... since it was sealed anew: read once more, it opens */
+    bool goes_at_abort;   /* its key is destroyed between an aborted transaction and the next */
     bool too_large;       /* Kafka never takes it */
     const char *recorded; /* what became of it, as recorded */
 };

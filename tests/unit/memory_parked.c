@@ -80,3 +80,50 @@ void memory_parked_settled(struct memory_register *memory, const struct write *w
         assert(listed);
     }
 }
+
+static void apply_ref(struct memory_register *memory, const struct ref_entry *at) {
+    struct row_ref *to = NULL;
+    for (size_t i = 0; i < memory->refs.count && !to; i++)
+        if (text_equal(memory->refs.at[i].ref, at->ref))
+            to = &memory->refs.at[i];
+    if (!to)
+        to = ARENA_PUSH(&memory->kept, &memory->refs);
+    bool known = at->now == REF_KNOWN;
+    *to = (struct row_ref){memory_keep(memory, at->ref),
+                           at->kind == REF_SHIPMENT ? TEXT("shipment")
+                           : at->kind == REF_NOTICE ? TEXT("notice")
+                                                    : TEXT("token"),
+                           known ? memory_keep(memory, at->recipient) : TEXT_ABSENT,
+                           known ? memory_keep(memory, at->customer_id) : TEXT_ABSENT,
+                           known ? memory_keep(memory, at->object_id) : TEXT_ABSENT};
+}
+
+void memory_parked_apply(struct memory_register *memory, const struct write *write) {
+    for (size_t i = 0; i < write->refs_new.count; i++)
+        apply_ref(memory, write->refs_new.at[i]);
+    for (size_t i = 0; i < write->refs_parked.count; i++)
+        apply_ref(memory, write->refs_parked.at[i]);
+    for (size_t i = 0; i < write->unparked.count; i++) {
+        struct row_parked *there = memory_parked_find(memory, &write->unparked.at[i]);
+        assert(there);
+        *there = memory->parked.at[--memory->parked.count];
+    }
+    memory_parked_settled(memory, write);
+    for (size_t i = 0; i < write->parked.count; i++) {
+        const struct write_parked *at = &write->parked.at[i];
+        const struct event *event = &at->at->event;
+        const struct row_parked place = {
+            .ref = at->ref, .topic = event->topic, .partition = event->partition, .offset = event->offset};
+        if (memory_parked_find(memory, &place))
+            continue; /* read again */
+        struct row_parked *to = ARENA_PUSH(&memory->kept, &memory->parked);
+        *to = (struct row_parked){memory_keep(memory, at->ref),
+                                  memory_keep(memory, event->topic),
+                                  event->partition,
+                                  event->offset,
+                                  at->at->expires_us,
+                                  memory_keep(memory, at->body),
+                                  memory_keep(memory, (struct text){(const char *)at->at->record_hash,
+                                                                    sizeof at->at->record_hash})};
+    }
+}

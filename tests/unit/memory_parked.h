@@ -17,4 +17,7 @@ size_t memory_parked_due(struct memory_register *memory, struct arena *arena, en
  * is how the calendar's real query learns that nothing is left over. */
 void memory_parked_settled(struct memory_register *memory, const struct write *write);
 
+/* Refs and parked events of a committed write. */
+void memory_parked_apply(struct memory_register *memory, const struct write *write);
+
 #endif

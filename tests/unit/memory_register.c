@@ -1,6 +1,7 @@
 /* A register and topics in memory, with a fault at any call. */
 #include "tests/unit/memory_register.h"
 #include "core/decide/pack.h"
+#include "tests/unit/memory_facts.h"
 #include "tests/unit/memory_parked.h"
 #include <assert.h>
 #include <stdio.h>
@@ -65,7 +66,7 @@ static enum outcome done_locally(struct memory_register *memory) {
 
 /* ---- setting up ---- */
 
-static struct text keep(struct memory_register *memory, struct text text) {
+struct text memory_keep(struct memory_register *memory, struct text text) {
     struct text copy = arena_text(&memory->kept, text);
     assert(text_present(copy) == text_present(text));
     return copy;
@@ -127,7 +128,7 @@ void memory_register_publish(struct memory_register *memory, const char *topic, 
     snprintf(record->key, sizeof record->key, "%s", key);
     record->offset = position->end++;
     record->timestamp_ms = memory->now_us / 1000;
-    record->value = keep(memory, (struct text){value, (size_t)size});
+    record->value = memory_keep(memory, (struct text){value, (size_t)size});
     record->turn = (int64_t)memory->records.count;
 }
 
@@ -345,6 +346,17 @@ static enum outcome memory_read(void *context, struct arena *arena, const struct
     READ(shipments, shipments,
          text_equal(row->customer_id, key->owner) && text_equal(row->shipment_id, key->object));
     READ(notices, notices, text_equal(row->person, key->owner) && text_equal(row->notice_ref, key->object));
+    memory_facts_read(memory, arena, request, rows);
+    return done(memory, err);
+}
+
+static enum outcome memory_unpublished(void *context, struct arena *arena, const struct key_doom *dooms,
+                                       size_t count, struct row_unpublished **rows, size_t *row_count,
+                                       struct err *err) {
+    struct memory_register *memory = context;
+    NEEDS_CONNECTION();
+    MAY_FAIL();
+    *row_count = memory_facts_unpublished(memory, arena, dooms, count, rows);
     return done(memory, err);
 }
 
@@ -380,7 +392,7 @@ static bool guards_hold(struct memory_register *memory, const struct write *writ
         if (!memory_parked_find(memory, &write->unparked.at[i]))
             return false;
     }
-    return true;
+    return memory_facts_guarded(memory, write);
 }
 
 static bool is_poison(const struct memory_register *memory, const struct write *write) {
@@ -417,9 +429,9 @@ static enum outcome memory_write(void *context, struct arena *arena, struct writ
     return done(memory, err);
 }
 
-static struct row_cell keep_cell(struct memory_register *memory, const struct cell *cell) {
+struct row_cell memory_keep_cell(struct memory_register *memory, const struct cell *cell) {
     return (struct row_cell){cell->until,
-                             cell->until == DATE_NONE ? TEXT_ABSENT : keep(memory, cell->sealed)};
+                             cell->until == DATE_NONE ? TEXT_ABSENT : memory_keep(memory, cell->sealed)};
 }
 
 /* The stored row, or a new one. */
@@ -437,71 +449,38 @@ static void apply_aggregates(struct memory_register *memory, const struct write 
         const struct person *at = write->persons.at[i].at;
         struct row_person *to =
             ROW(persons, text_equal(row->person, at->person) && row->generation == at->generation);
-        *to = (struct row_person){keep(memory, at->person), at->generation, at->revision + 1,
-                                  keep_cell(memory, &at->profile), keep(memory, write->persons.at[i].merge)};
+        *to = (struct row_person){memory_keep(memory, at->person), at->generation, at->revision + 1,
+                                  memory_keep_cell(memory, &at->profile),
+                                  memory_keep(memory, write->persons.at[i].merge)};
     }
     for (size_t i = 0; i < write->orders.count; i++) {
         const struct order *at = write->orders.at[i].at;
         struct row_order *to = ROW(orders, text_equal(row->customer_id, at->customer_id) &&
                                                text_equal(row->order_id, at->order_id));
-        *to = (struct row_order){keep(memory, at->customer_id), keep(memory, at->order_id),
-                                 keep_cell(memory, &at->claim), keep_cell(memory, &at->voucher),
-                                 keep_cell(memory, &at->oss),   keep(memory, write->orders.at[i].merge)};
+        *to = (struct row_order){
+            memory_keep(memory, at->customer_id), memory_keep(memory, at->order_id),
+            memory_keep_cell(memory, &at->claim), memory_keep_cell(memory, &at->voucher),
+            memory_keep_cell(memory, &at->oss),   memory_keep(memory, write->orders.at[i].merge)};
     }
     for (size_t i = 0; i < write->shipments.count; i++) {
         const struct shipment *at = write->shipments.at[i].at;
+        size_t before = memory->shipments.count;
         struct row_shipment *to = ROW(shipments, text_equal(row->customer_id, at->customer_id) &&
                                                      text_equal(row->shipment_id, at->shipment_id));
-        *to = (struct row_shipment){keep(memory, at->customer_id), keep(memory, at->shipment_id),
-                                    keep_cell(memory, &at->delivery),
-                                    keep(memory, write->shipments.at[i].merge)};
+        *to = (struct row_shipment){
+            memory_keep(memory, at->customer_id), memory_keep(memory, at->shipment_id),
+            memory_keep_cell(memory, &at->delivery), memory_keep(memory, write->shipments.at[i].merge)};
+        if (memory->shipments.count > before)
+            (void)ARENA_PUSH(&memory->kept, &memory->consignees);
+        memory->consignees.at[to - memory->shipments.at] = memory_keep(memory, at->person);
     }
     for (size_t i = 0; i < write->notices.count; i++) {
         const struct notice *at = write->notices.at[i].at;
         struct row_notice *to =
             ROW(notices, text_equal(row->person, at->person) && text_equal(row->notice_ref, at->notice_ref));
-        *to = (struct row_notice){keep(memory, at->person), keep(memory, at->notice_ref),
-                                  keep_cell(memory, &at->ground), keep(memory, write->notices.at[i].merge)};
-    }
-}
-
-static void apply_ref(struct memory_register *memory, const struct ref_entry *at) {
-    struct row_ref *to = ROW(refs, text_equal(row->ref, at->ref));
-    bool known = at->now == REF_KNOWN;
-    *to =
-        (struct row_ref){keep(memory, at->ref), at->kind == REF_SHIPMENT ? TEXT("shipment") : TEXT("notice"),
-                         known ? keep(memory, at->recipient) : TEXT_ABSENT,
-                         known ? keep(memory, at->customer_id) : TEXT_ABSENT,
-                         known ? keep(memory, at->object_id) : TEXT_ABSENT};
-}
-
-static void apply_refs(struct memory_register *memory, const struct write *write) {
-    for (size_t i = 0; i < write->refs_new.count; i++)
-        apply_ref(memory, write->refs_new.at[i]);
-    for (size_t i = 0; i < write->refs_parked.count; i++)
-        apply_ref(memory, write->refs_parked.at[i]);
-    for (size_t i = 0; i < write->unparked.count; i++) {
-        struct row_parked *there = memory_parked_find(memory, &write->unparked.at[i]);
-        assert(there);
-        *there = memory->parked.at[--memory->parked.count];
-    }
-    memory_parked_settled(memory, write);
-    for (size_t i = 0; i < write->parked.count; i++) {
-        const struct write_parked *at = &write->parked.at[i];
-        const struct event *event = &at->at->event;
-        const struct row_parked place = {
-            .ref = at->ref, .topic = event->topic, .partition = event->partition, .offset = event->offset};
-        if (memory_parked_find(memory, &place))
-            continue; /* read again */
-        struct row_parked *to = ARENA_PUSH(&memory->kept, &memory->parked);
-        *to = (struct row_parked){
-            keep(memory, at->ref),
-            keep(memory, event->topic),
-            event->partition,
-            event->offset,
-            at->at->expires_us,
-            keep(memory, at->body),
-            keep(memory, (struct text){(const char *)at->at->record_hash, sizeof at->at->record_hash})};
+        *to = (struct row_notice){memory_keep(memory, at->person), memory_keep(memory, at->notice_ref),
+                                  memory_keep_cell(memory, &at->ground),
+                                  memory_keep(memory, write->notices.at[i].merge)};
     }
 }
 
@@ -512,7 +491,7 @@ static struct text output_line(struct memory_register *memory, const struct outp
                         TEXT_ARGS(output->topic), output->type, id, with_body ? " " : "",
                         with_body ? (int)output->body.size : 0, output->body.at);
     assert(size > 0 && (size_t)size < sizeof line);
-    return keep(memory, (struct text){line, (size_t)size});
+    return memory_keep(memory, (struct text){line, (size_t)size});
 }
 
 static void apply_outputs(struct memory_register *memory, const struct write *write) {
@@ -524,6 +503,9 @@ static void apply_outputs(struct memory_register *memory, const struct write *wr
             continue; /* emitted before */
         struct text *to = ARENA_PUSH(&memory->kept, &memory->outputs);
         *to = output_line(memory, output, true);
+        memory_facts_told(memory, output, *to);
+        if (text_present(output->person))
+            memory_facts_sent(memory, &write->outputs.at[i]);
     }
     for (size_t i = 0; i < write->dead_letters.count; i++) {
         const struct output *output = write->dead_letters.at[i]->at;
@@ -532,7 +514,7 @@ static void apply_outputs(struct memory_register *memory, const struct write *wr
                  output->dead.partition, (long long)output->dead.offset,
                  reason_names[output->dead.refusal.reason], output->dead.refusal.detail);
         struct text *to = ARENA_PUSH(&memory->kept, &memory->dead_letters);
-        *to = keep(memory, text_of(line));
+        *to = memory_keep(memory, text_of(line));
     }
 }
 
@@ -556,7 +538,8 @@ static enum outcome memory_commit(void *context, struct err *err) {
     else
         return err_set(err, RETRY, 0, "planted: the backend was ended before its COMMIT");
     apply_aggregates(memory, write);
-    apply_refs(memory, write);
+    memory_facts_apply(memory, write);
+    memory_parked_apply(memory, write);
     apply_outputs(memory, write);
     return done(memory, err);
 }
@@ -590,6 +573,7 @@ const struct register_ops memory_register_ops = {.open = memory_open,
                                                  .park = memory_park,
                                                  .lock = memory_lock,
                                                  .read = memory_read,
+                                                 .unpublished = memory_unpublished,
                                                  .write = memory_write,
                                                  .commit = memory_commit,
                                                  .rollback = memory_rollback,

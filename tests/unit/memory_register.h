@@ -37,6 +37,19 @@ struct memory_position {
     char cluster_id[32], parked[32];
 };
 
+struct memory_tombstone {
+    struct text subject, person; /* absent: an orphan */
+    int64_t generation;
+    struct cut cut;
+    struct text categories;
+};
+
+/* Outputs that may be told in other steps by another schedule, by what they come to: disclosures and dead
+ * letters each for itself; the last record of a key; of notices that there is one. */
+struct memory_told {
+    struct text topic, key, line;
+};
+
 struct memory_register {
     struct arena kept; /* every row */
     struct json_writer *writer;
@@ -45,10 +58,18 @@ struct memory_register {
     LIST(struct row_person) persons;
     LIST(struct row_order) orders;
     LIST(struct row_shipment) shipments;
+    LIST(struct text) consignees; /* of each of these */
+    LIST(struct row_consent) consents;
+    LIST(struct row_guarded) requests, addresses;
+    LIST(struct memory_tombstone) tombstones;
+    LIST(struct key_doom) doomed;
+    LIST(struct row_unpublished) outbox; /* sealed ones */
+    int64_t published;                   /* rows up to this number */
     LIST(struct row_notice) notices;
     LIST(struct row_ref) refs;
     LIST(struct row_parked) parked;
     LIST(struct text) outputs;      /* "subject topic type id body", emitted ids once */
+    LIST(struct memory_told) told;  /* what these come to */
     LIST(struct text) dead_letters; /* "topic/partition/offset reason detail" */
     struct write *pending;
     bool connected, reassigned;
@@ -74,6 +95,9 @@ void memory_register_release(struct memory_register *memory);
 void memory_register_publish(struct memory_register *memory, const char *topic, const char *key,
                              const char *type, const char *id, const char *time, const char *data);
 struct memory_position *memory_position(struct memory_register *memory, const char *topic);
+/* A copy that lives as long as the register. */
+struct text memory_keep(struct memory_register *memory, struct text text);
+struct row_cell memory_keep_cell(struct memory_register *memory, const struct cell *cell);
 /* What a killed process leaves behind: no connection, no assignment. */
 void memory_register_restart(struct memory_register *memory);
 

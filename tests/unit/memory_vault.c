@@ -8,6 +8,7 @@ static struct text copy_of(struct text text) {
     char *at = malloc(text.size + 1);
     assert(at && text.at);
     memcpy(at, text.at, text.size);
+    at[text.size] = '\0'; /* a test may look through it as a string */
     return (struct text){at, text.size};
 }
 
@@ -33,8 +34,14 @@ void memory_vault_release(struct memory_vault *vault) {
     for (size_t i = 0; i < vault->lookup_count; i++) {
         drop(&vault->lookups[i].person);
     }
+    for (size_t i = 0; i < vault->tombstone_count; i++) {
+        drop(&vault->tombstones[i].person);
+        drop(&vault->tombstones[i].subject);
+        drop(&vault->tombstones[i].body);
+    }
     free(vault->rings);
     free(vault->lookups);
+    free(vault->tombstones);
     *vault = (struct memory_vault){0};
 }
 
@@ -84,7 +91,9 @@ static enum outcome memory_fetch(void *from, struct arena *arena, struct ring_ro
 
 static bool ring_put(struct memory_vault *vault, const struct ring_row *row) {
     struct ring_row *stored = memory_vault_ring(vault, row->person, row->generation);
-    if (row->version == 0 ? stored != NULL : !stored || stored->version != row->version) {
+    if (row->version == 0 ? stored != NULL
+                          : !stored || stored->version != row->version ||
+                                memcmp(stored->key_id, row->key_id, KEY_ID_BYTES) != 0) {
         return false;
     }
     if (stored) {
@@ -109,12 +118,14 @@ static void lookup_put(struct memory_vault *vault, const struct lookup_row *row)
         if (memcmp(stored->hash, row->hash, sizeof(row->hash)) == 0 &&
             stored->generation == row->generation && text_equal(stored->person, row->person)) {
             stored->time_us = row->time_us < stored->time_us ? row->time_us : stored->time_us;
+            stored->latest_us = row->time_us > stored->latest_us ? row->time_us : stored->latest_us;
             return;
         }
     }
     vault->lookups = reallocarray(vault->lookups, vault->lookup_count + 1, sizeof(*vault->lookups));
     assert(vault->lookups);
     vault->lookups[vault->lookup_count] = *row;
+    vault->lookups[vault->lookup_count].latest_us = row->time_us;
     vault->lookups[vault->lookup_count++].person = copy_of(row->person);
 }
 
@@ -142,4 +153,92 @@ static enum outcome memory_put(void *to, struct arena *arena, const struct ring_
     return away(&vault->fail_puts_after, err);
 }
 
-const struct vault_ops memory_vault_ops = {.fetch = memory_fetch, .put = memory_put};
+static bool is_stored(struct memory_vault *vault, const struct ring_row *row) {
+    const struct ring_row *stored = memory_vault_ring(vault, row->person, row->generation);
+    return stored && stored->version == row->version &&
+           memcmp(stored->key_id, row->key_id, KEY_ID_BYTES) == 0;
+}
+
+struct tombstone_row *memory_vault_tombstone(struct memory_vault *vault, struct text subject) {
+    for (size_t i = 0; i < vault->tombstone_count; i++) {
+        if (text_equal(vault->tombstones[i].subject, subject)) {
+            return &vault->tombstones[i];
+        }
+    }
+    return NULL;
+}
+
+static enum outcome memory_tombstones(void *from, struct arena *arena, struct tombstone_row *rows,
+                                      size_t count, struct err *err) {
+    (void)err;
+    for (size_t i = 0; i < count; i++) {
+        const struct tombstone_row *stored = memory_vault_tombstone(from, rows[i].subject);
+        rows[i].told = stored ? arena_text(arena, stored->body) : TEXT_ABSENT;
+    }
+    return OK;
+}
+
+static void tombstone_put(struct memory_vault *vault, const struct tombstone_row *row) {
+    struct tombstone_row *stored = memory_vault_tombstone(vault, row->subject);
+    for (size_t i = 0; i < vault->lookup_count; i++) {
+        struct lookup_row *lookup = &vault->lookups[i];
+        if (text_equal(lookup->person, row->person) && lookup->latest_us <= row->erased_us) {
+            drop(&lookup->person);
+            *lookup = vault->lookups[--vault->lookup_count];
+            i--;
+        }
+    }
+    if (stored && stored->read_us > row->read_us) {
+        return;
+    }
+    if (stored) {
+        drop(&stored->person);
+        drop(&stored->subject);
+        drop(&stored->body);
+    } else {
+        vault->tombstones =
+            reallocarray(vault->tombstones, vault->tombstone_count + 1, sizeof(*vault->tombstones));
+        assert(vault->tombstones);
+        stored = &vault->tombstones[vault->tombstone_count++];
+    }
+    *stored = *row;
+    stored->person = copy_of(row->person);
+    stored->subject = copy_of(row->subject);
+    stored->body = copy_of(row->body);
+}
+
+static enum outcome memory_destroy(void *from, struct arena *arena, const struct ring_row *rows, size_t count,
+                                   const struct tombstone_row *tombstones, size_t tombstone_count,
+                                   int64_t *counter, bool *missed, struct err *err) {
+    struct memory_vault *vault = from;
+    (void)arena;
+    vault->destroys++;
+    *missed = false;
+    if (vault->before_put) {
+        vault->before_put(vault, vault->context);
+    }
+    if (away(&vault->fail_destroys_before, err) != OK) {
+        return RETRY;
+    }
+    for (size_t i = 0; i < count; i++) {
+        *missed |= !is_stored(vault, &rows[i]);
+    }
+    if (*missed) {
+        return OK;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (text_present(rows[i].blob)) {
+            (void)ring_put(vault, &rows[i]);
+        } else {
+            memory_vault_destroy(vault, rows[i].person, rows[i].generation);
+        }
+    }
+    for (size_t i = 0; i < tombstone_count; i++) {
+        tombstone_put(vault, &tombstones[i]);
+    }
+    *counter = ++vault->counter;
+    return away(&vault->fail_destroys_after, err);
+}
+
+const struct vault_ops memory_vault_ops = {
+    .fetch = memory_fetch, .put = memory_put, .tombstones = memory_tombstones, .destroy = memory_destroy};

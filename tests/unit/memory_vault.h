@@ -9,10 +9,13 @@ struct memory_vault {
     size_t ring_count;
     struct lookup_row *lookups;
     size_t lookup_count;
-    size_t fetches, fetched_rows, puts; /* calls so far */
-    /* While > 0: that many calls fail with RETRY, of puts either before or after the commit. */
-    int fail_fetches, fail_puts_before, fail_puts_after;
-    /* Called at the start of each put: another worker gets in between. */
+    struct tombstone_row *tombstones;
+    size_t tombstone_count;
+    int64_t counter;
+    size_t fetches, fetched_rows, puts, destroys; /* calls so far */
+    /* While > 0: that many calls fail with RETRY, of puts and destroys either before or after the commit. */
+    int fail_fetches, fail_puts_before, fail_puts_after, fail_destroys_before, fail_destroys_after;
+    /* Called at the start of each put or destroy: another worker gets in between. */
     void (*before_put)(struct memory_vault *vault, void *context);
     void *context;
 };
@@ -23,6 +26,7 @@ void memory_vault_init(struct memory_vault *vault);
 void memory_vault_release(struct memory_vault *vault);
 /* The stored row, or NULL. */
 struct ring_row *memory_vault_ring(struct memory_vault *vault, struct text person, int64_t generation);
+struct tombstone_row *memory_vault_tombstone(struct memory_vault *vault, struct text subject);
 /* As an erasure of the whole ring leaves it. */
 void memory_vault_destroy(struct memory_vault *vault, struct text person, int64_t generation);
 

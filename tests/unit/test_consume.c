@@ -7,10 +7,10 @@
 #include <cmocka.h>
 
 #include "consumer/consume.h"
-#include "core/decide/pack.h"
-#include "core/dump_line.h"
 #include "core/log.h"
 #include "core/seal.h"
+#include "tests/unit/consume_sample.h"
+#include "tests/unit/memory_dump.h"
 #include "tests/unit/memory_register.h"
 #include "tests/unit/memory_vault.h"
 #include <fcntl.h>
@@ -18,7 +18,6 @@
 #include <stdlib.h>
 
 static const uint8_t kek[32] = {1}, digest_key[32] = {2};
-static const struct ref_key ref_key = {{3}};
 static struct policy *policy;
 
 /* One process after the other over one world. */
@@ -62,7 +61,7 @@ static void start(struct world *world, size_t batch_records) {
                                   .clock_context = &world->memory,
                                   .keyring = world->keyring,
                                   .policy = policy,
-                                  .ref_key = &ref_key,
+                                  .ref_key = &sample_ref_key,
                                   .digest_key = digest_key,
                                   .owner = TEXT("test/0/0"),
                                   .batch_records = batch_records,
@@ -104,173 +103,12 @@ static void run(struct world *world, size_t batch_records) {
     }
 }
 
-/* ---- what is there in the end ---- */
-
-static enum outcome show(void *context, const struct cell *cell, struct text *json) {
-    (void)context;
-    *json = cell->content;
-    return OK;
-}
-
-static void open_stored(struct world *world, struct arena *arena, struct cell *cell,
-                        const struct row_cell *row, struct seal_place place, struct text person,
-                        int64_t generation, enum category category) {
-    struct err err;
-    struct seal_key key;
-    cell->until = cell->sealed_until = row->until;
-    if (row->until == DATE_NONE)
-        return;
-    struct key_want wanted = {.person = person, .generation = generation, .category = category};
-    assert_int_equal(keyring_load(world->keyring, arena, &wanted, 1, 0, &err), OK);
-    assert_true(keyring_sealed_key(world->keyring, person, generation, category, row->sealed, &key));
-    assert_int_equal(open_cell(&key, &place, row->sealed, arena, &cell->content, &err), OK);
-    int16_t period;
-    uint16_t serial;
-    assert_true(sealed_period(row->sealed, &period, &serial));
-    assert_int_equal(period, date_quarter(row->until));
-}
-
-static int compare_lines(const void *a, const void *b) {
-    return text_compare(*(const struct text *)a, *(const struct text *)b);
-}
-
-static struct text sorted(struct arena *arena, const struct text *lines, size_t count) {
-    struct text *copy = ARENA_ARRAY(arena, struct text, count + 1);
-    size_t size = 0, used = 0;
-    for (size_t i = 0; i < count; i++) {
-        copy[i] = lines[i];
-        size += lines[i].size + 1;
-    }
-    qsort(copy, count, sizeof(*copy), compare_lines);
-    char *bytes = arena_take(arena, size + 1);
-    for (size_t i = 0; i < count; i++) {
-        memcpy(bytes + used, copy[i].at, copy[i].size);
-        bytes[used + copy[i].size] = '\n';
-        used += copy[i].size + 1;
-    }
-    return (struct text){bytes, used};
-}
-
-struct lines {
-    LIST(struct text) all;
-};
-static void add_line(struct lines *lines, struct dump *dump, struct arena *arena) {
-    struct text *line = ARENA_PUSH(arena, &lines->all);
-    assert_non_null(line);
-    *line = arena_text(arena, json_writer_text(dump->writer));
-}
-
-static struct text dump_of(struct world *world, struct arena *arena) {
-    struct memory_register *memory = &world->memory;
-    struct dump dump = {memory->writer, show, NULL};
-    struct state *rows = state_new(arena);
-    struct lines lines = {0};
-    struct err err;
-    for (size_t i = 0; i < memory->persons.count; i++) {
-        const struct row_person *row = &memory->persons.at[i];
-        struct person *person = state_person(rows, row->person, row->generation);
-        assert_int_equal(unpack_person(row->merge, arena, person, &err), OK);
-        open_stored(world, arena, &person->profile, &row->profile,
-                    (struct seal_place){"person", "profile", row->person, TEXT_ABSENT, row->generation},
-                    row->person, row->generation, CATEGORY_PROFILE);
-        assert_int_equal(dump_person(&dump, person), OK);
-        add_line(&lines, &dump, arena);
-    }
-    for (size_t i = 0; i < memory->orders.count; i++) {
-        const struct row_order *row = &memory->orders.at[i];
-        struct order *order = state_order(rows, row->customer_id, row->order_id);
-        assert_int_equal(unpack_order(row->merge, arena, order, &err), OK);
-        struct seal_place place = {"customer_order", "claim", row->customer_id, row->order_id, -1};
-        open_stored(world, arena, &order->claim, &row->claim, place, row->customer_id, order->generation,
-                    CATEGORY_CLAIM);
-        place.column = "voucher";
-        open_stored(world, arena, &order->voucher, &row->voucher, place, row->customer_id, order->generation,
-                    CATEGORY_VOUCHER);
-        assert_int_equal(dump_order(&dump, order), OK);
-        add_line(&lines, &dump, arena);
-    }
-    for (size_t i = 0; i < memory->shipments.count; i++) {
-        const struct row_shipment *row = &memory->shipments.at[i];
-        struct shipment *shipment = state_shipment(rows, row->customer_id, row->shipment_id);
-        assert_int_equal(unpack_shipment(row->merge, arena, shipment, &err), OK);
-        open_stored(world, arena, &shipment->delivery, &row->delivery,
-                    (struct seal_place){"shipment", "delivery", row->customer_id, row->shipment_id, -1},
-                    shipment->person, shipment->generation, CATEGORY_DELIVERY);
-        assert_int_equal(dump_shipment(&dump, shipment), OK);
-        add_line(&lines, &dump, arena);
-    }
-    return sorted(arena, lines.all.at, lines.all.count);
-}
-
-/* ---- the sample: every path that stores something, a parked status and a bad record among them ---- */
-
-#define CONTACT                                                                                              \
-    "{\"first_name\":\"\u00c5sa\",\"last_name\":\"\u00d6hman\",\"street\":\"Gatan "                          \
-    "1\",\"postcode\":\"33700\","                                                                            \
-    "\"city\":\"Tammerfors\",\"country\":\"FI\",\"phone\":\"+358401234567\",\"email\":\"kundtj\u00e4nst@"    \
-    "jerone.fi\"}"
-#define HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-
-static void publish_status(struct world *world, const char *id, const char *time, const char *status) {
-    struct ref ref = ref_shipment(&ref_key, TEXT("matkahuolto"), TEXT("c1"), TEXT("s1"));
-    char data[256];
-    snprintf(data, sizeof data, "{\"shipment_ref\":\"%s\",\"parcel\":1,\"status\":\"%s\"}", ref.chars,
-             status);
-    memory_register_publish(&world->memory, "carrier.matkahuolto.v1", ref.chars, "carrier.delivery.status",
-                            id, time, data);
-}
-
-static void publish_placed(struct memory_register *memory) {
-    memory_register_publish(
-        memory, "shop.order.v1", "c1", "shop.order.placed", "p1", "2026-05-10T10:00:00Z",
-        "{\"order_id\":\"o1\",\"customer_id\":\"c1\",\"guest\":false,\"currency\":\"EUR\",\"total\":1000,"
-        "\"lines\":[{\"sku\":\"a\",\"quantity\":1,\"price\":1000}]}");
-}
-
-static void publish_requested(struct memory_register *memory) {
-    memory_register_publish(
-        memory, "shop.shipment.v1", "c1", "shop.shipment.requested", "q1", "2026-05-11T10:00:00Z",
-        "{\"shipment_id\":\"s1\",\"order_id\":\"o1\",\"customer_id\":\"c1\",\"consignee\":" CONTACT
-        ",\"direction\":\"outbound\",\"carrier\":\"matkahuolto\",\"service\":\"home\",\"parcels\":1}");
-}
-
-static void publish_order_and_shipment(struct memory_register *memory) {
-    publish_placed(memory);
-    publish_requested(memory);
-}
-
 static void world_empty(struct world *world, size_t arena_bytes) {
     *world = (struct world){.arena_bytes = arena_bytes};
     memory_register_init(&world->memory);
     memory_vault_init(&world->vault);
 }
 
-static void world_init(struct world *world) {
-    struct memory_register *memory = &world->memory;
-    world_empty(world, 0);
-    publish_status(world, "t1", "2026-05-12T10:00:00Z", "in_transit");
-    memory_register_publish(memory, "shop.customer.v1", "c1", "shop.customer.registered", "r1",
-                            "2026-05-01T10:00:00Z",
-                            "{\"customer_id\":\"c1\",\"kind\":\"account\",\"contact\":" CONTACT
-                            ",\"notice\":{\"id\":\"n1\",\"sha256\":\"" HASH "\",\"language\":\"sv\"}}");
-    publish_placed(memory);
-    memory_register_publish(
-        memory, "shop.order.v1", "c1", "shop.order.paid", "p2", "2026-05-10T10:01:00Z",
-        "{\"order_id\":\"o1\",\"customer_id\":\"c1\",\"amount\":1000,\"currency\":\"EUR\"}");
-    publish_requested(memory);
-    memory_register_publish(memory, "shop.customer.v1", "c1", "shop.customer.changed", "r2",
-                            "2026-05-02T10:00:00Z", "{\"customer_id\":\"c1\",\"contact\":{\"phone\":null}}");
-    memory_register_publish(memory, "shop.order.v1", "c1", "shop.order.paid", "bad", "2026-05-10T10:02:00Z",
-                            "{\"order_id\":7}");
-    memory_register_publish(
-        memory, "shop.order.v1", "c1", "shop.order.placed", "p3", "2026-05-10T11:00:00Z",
-        "{\"order_id\":\"o2\",\"customer_id\":\"c1\",\"guest\":false,\"currency\":\"EUR\",\"total\":500,"
-        "\"lines\":[{\"sku\":\"b\",\"quantity\":1,\"price\":500}]}");
-    memory_register_publish(memory, "shop.shipment.v1", "c1", "shop.shipment.cancelled", "q2",
-                            "2026-05-13T10:00:00Z",
-                            "{\"shipment_id\":\"s9\",\"order_id\":\"o2\",\"customer_id\":\"c1\"}");
-    publish_status(world, "t2", "2026-05-14T10:00:00Z", "delivered");
-}
 static void world_release(struct world *world) {
     stop(world);
     memory_vault_release(&world->vault);
@@ -284,8 +122,13 @@ struct result {
 };
 static struct result result_of(struct world *world, struct arena *arena) {
     const struct memory_register *memory = &world->memory;
-    return (struct result){dump_of(world, arena), sorted(arena, memory->outputs.at, memory->outputs.count),
-                           sorted(arena, memory->dead_letters.at, memory->dead_letters.count), memory->calls};
+    struct text *told = ARENA_ARRAY(arena, struct text, memory->told.count + 1);
+    for (size_t i = 0; i < memory->told.count; i++)
+        told[i] = memory->told.at[i].line;
+    return (struct result){memory_dump(&world->memory, world->keyring, policy, arena),
+                           memory_sorted(arena, told, memory->told.count),
+                           memory_sorted(arena, memory->dead_letters.at, memory->dead_letters.count),
+                           memory->calls};
 }
 
 static void assert_same(struct text is, struct text was, const char *what, enum memory_fault fault,
@@ -295,18 +138,60 @@ static void assert_same(struct text is, struct text was, const char *what, enum 
                  TEXT_ARGS(was));
 }
 
-static void any_fault_at_any_call(size_t batch_records) {
+static int by_ring(const void *a, const void *b) {
+    const struct key_doom *one = a, *two = b;
+    int order = text_compare(one->person, two->person);
+    order = order ? order : (one->generation > two->generation) - (one->generation < two->generation);
+    return order ? order : (int)one->category - (int)two->category;
+}
+
+static bool row_opens(struct world *world, struct arena *arena, const struct row_unpublished *row) {
+    struct seal_place place = {"outbox", "body", row->person, row->row_id, row->generation};
+    struct key_want want = {.person = row->person, .generation = row->generation};
+    struct seal_key key;
+    struct text plain;
+    struct err err;
+    assert_int_equal(keyring_load(world->keyring, arena, &want, 1, 0, &err), OK);
+    return keyring_sealed_transit(world->keyring, row->person, row->generation, row->category, row->body,
+                                  &key) &&
+           open_cell(&key, &place, row->body, arena, &plain, &err) == OK;
+}
+
+/* When the vault has destroyed what was doomed, all that the register holds opens still, and of the outbox
+ * just what is not erased. */
+static void assert_destroyed(struct world *world, struct arena *arena, struct text dump,
+                             enum memory_fault fault, unsigned long at) {
+    struct memory_register *memory = &world->memory;
+    struct err err;
+    int64_t counter;
+    if (!memory->doomed.count)
+        return;
+    qsort(memory->doomed.at, memory->doomed.count, sizeof *memory->doomed.at, by_ring);
+    assert_int_equal(keyring_destroy(world->keyring, arena, memory->doomed.at, memory->doomed.count, NULL, 0,
+                                     &counter, &err),
+                     OK);
+    assert_same(memory_dump(memory, world->keyring, policy, arena), dump, "dump afterwards", fault, at);
+    for (size_t i = 0; i < memory->outbox.count; i++) {
+        const struct row_unpublished *row = &memory->outbox.at[i];
+        if (row->category == CATEGORY_DELIVERY)
+            assert_int_equal(row_opens(world, arena, row), text_is(row->shipment_id, "s3"));
+    }
+}
+
+static void any_fault_at_any_call(void (*sample)(struct memory_register *), size_t batch_records) {
     struct arena arena;
     struct world *world = calloc(1, sizeof *world);
     arena_init(&arena, (size_t)1 << 28);
-    world_init(world);
+    world_empty(world, 0);
+    sample(&world->memory);
     run(world, batch_records);
     struct result undisturbed = result_of(world, &arena);
     world_release(world);
     assert_true(undisturbed.dump.size > 0 && undisturbed.outputs.size > 0);
     for (int fault = FAULT_CRASH_BEFORE; fault < MEMORY_FAULTS; fault++)
         for (unsigned long at = 1; at <= undisturbed.calls; at++) {
-            world_init(world);
+            world_empty(world, 0);
+            sample(&world->memory);
             world->memory.fault = (enum memory_fault)fault;
             world->memory.fault_at = at;
             run(world, batch_records);
@@ -315,6 +200,7 @@ static void any_fault_at_any_call(size_t batch_records) {
             assert_same(disturbed.outputs, undisturbed.outputs, "outputs", (enum memory_fault)fault, at);
             assert_same(disturbed.dead_letters, undisturbed.dead_letters, "dead letters",
                         (enum memory_fault)fault, at);
+            assert_destroyed(world, &arena, undisturbed.dump, (enum memory_fault)fault, at);
             world_release(world);
         }
     arena_release(&arena);
@@ -323,11 +209,21 @@ static void any_fault_at_any_call(size_t batch_records) {
 
 static void test_any_fault_in_one_batch(void **state) {
     (void)state;
-    any_fault_at_any_call(100);
+    any_fault_at_any_call(sample_all, 100);
 }
 static void test_any_fault_in_small_batches(void **state) {
     (void)state;
-    any_fault_at_any_call(2);
+    any_fault_at_any_call(sample_all, 2);
+}
+static void test_any_fault_among_erasures(void **state) {
+    (void)state;
+    any_fault_at_any_call(sample_erasures, 100);
+    any_fault_at_any_call(sample_erasures, 2);
+}
+static void test_any_fault_among_consents(void **state) {
+    (void)state;
+    any_fault_at_any_call(sample_consents, 100);
+    any_fault_at_any_call(sample_consents, 2);
 }
 
 /* Given a record that the database refuses among good ones, when the batch is taken in, then it alone becomes
@@ -337,7 +233,8 @@ static void test_poison_is_bisected(void **state) {
     struct world *world = calloc(1, sizeof *world);
     (void)state;
     arena_init(&arena, (size_t)1 << 26);
-    world_init(world);
+    world_empty(world, 0);
+    sample_all(&world->memory);
     world->memory.poison = "o2";
     run(world, 100);
     struct result result = result_of(world, &arena);
@@ -357,7 +254,7 @@ static void test_parked_expires_once(void **state) {
     struct err err;
     (void)state;
     world_empty(world, 0);
-    publish_status(world, "t1", "2026-05-12T10:00:00Z", "in_transit");
+    sample_status(&world->memory, "t1", "2026-05-12T10:00:00Z", "in_transit");
     run(world, 100);
     assert_int_equal(world->memory.parked.count, 1);
     world->memory.now_us += INT64_C(31) * 86400 * 1000000;
@@ -376,7 +273,7 @@ enum { MANY = 5000, SMALL_ARENA = 4 << 20 };
 
 static void publish_many(struct world *world, int count) {
     static const char *const statuses[] = {"pre_transit", "in_transit", "out_for_delivery", "delivered"};
-    struct ref ref = ref_shipment(&ref_key, TEXT("matkahuolto"), TEXT("c1"), TEXT("s1"));
+    struct ref ref = ref_shipment(&sample_ref_key, TEXT("matkahuolto"), TEXT("c1"), TEXT("s1"));
     for (int i = 0; i < count; i++) {
         char data[256], id[16], time[32];
         snprintf(id, sizeof id, "t%d", i);
@@ -407,18 +304,18 @@ static void test_many_under_one_ref(void **state) {
     for (int parked_first = 0; parked_first < 2; parked_first++) {
         world_empty(world, SMALL_ARENA);
         if (!parked_first)
-            publish_order_and_shipment(&world->memory);
+            sample_order_and_shipment(&world->memory);
         publish_many(world, MANY);
         run(world, 500);
         assert_int_equal(world->memory.parked.count, parked_first ? MANY : 0);
         if (parked_first) {
             stop(world);
-            publish_order_and_shipment(&world->memory);
+            sample_order_and_shipment(&world->memory);
             run(world, 500);
             turn_until_unparked(world, 0);
         }
         assert_int_equal(world->memory.dead_letters.count, 0);
-        dumps[parked_first] = dump_of(world, &arena);
+        dumps[parked_first] = memory_dump(&world->memory, world->keyring, policy, &arena);
         world_release(world);
     }
     assert_same(dumps[1], dumps[0], "dump", FAULT_NONE, 0);
@@ -458,7 +355,7 @@ static void test_bad_act_holds_up_no_other(void **state) {
     char *byte = (char *)(uintptr_t)bad->body.at + bad->body.size - 1;
     *byte ^= 1;
     stop(world);
-    publish_order_and_shipment(&world->memory);
+    sample_order_and_shipment(&world->memory);
     run(world, 500);
     turn_until_unparked(world, 1);
     assert_int_equal(world->memory.parked.at[0].offset, offset);
@@ -476,7 +373,7 @@ static void test_too_large_for_memory_parks(void **state) {
     struct err err;
     (void)state;
     world_empty(world, 8000);
-    publish_order_and_shipment(&world->memory);
+    sample_order_and_shipment(&world->memory);
     start(world, 100);
     for (int turns = 0; turns < 100; turns++)
         assert_int_equal(consume_turn(&world->consumer, 100, &err), OK);
@@ -493,7 +390,8 @@ static void test_other_record_parks(void **state) {
     struct err err;
     char reason[200];
     (void)state;
-    world_init(world);
+    world_empty(world, 0);
+    sample_all(&world->memory);
     run(world, 100);
     size_t persons = world->memory.persons.count;
     stop(world);
@@ -518,7 +416,8 @@ static void test_missing_ring_parks(void **state) {
     struct world *world = calloc(1, sizeof *world);
     struct err err;
     (void)state;
-    world_init(world);
+    world_empty(world, 0);
+    sample_all(&world->memory);
     run(world, 100);
     stop(world);
     memory_vault_destroy(&world->vault, TEXT("c1"), GENERATION_FIRST);
@@ -540,7 +439,8 @@ static void test_stale_record_parks_nothing(void **state) {
     struct world *world = calloc(1, sizeof *world);
     struct err err;
     (void)state;
-    world_init(world);
+    world_empty(world, 0);
+    sample_all(&world->memory);
     run(world, 100);
     stop(world);
     start(world, 100);
@@ -572,7 +472,8 @@ static void test_reason_of_an_outage(void **state) {
     struct err err;
     char reason[200];
     (void)state;
-    world_init(world);
+    world_empty(world, 0);
+    sample_all(&world->memory);
     world->memory.register_away = true;
     start(world, 100);
     expect_reason(world, "register_away");
@@ -590,6 +491,7 @@ static void test_reason_of_an_outage(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_fault_in_one_batch),     cmocka_unit_test(test_any_fault_in_small_batches),
+        cmocka_unit_test(test_any_fault_among_consents),   cmocka_unit_test(test_any_fault_among_erasures),
         cmocka_unit_test(test_poison_is_bisected),         cmocka_unit_test(test_parked_expires_once),
         cmocka_unit_test(test_other_record_parks),         cmocka_unit_test(test_missing_ring_parks),
         cmocka_unit_test(test_stale_record_parks_nothing), cmocka_unit_test(test_reason_of_an_outage),

@@ -6,92 +6,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "tests/unit/fold.h"
 #include "tests/unit/permute.h"
+#include "tests/unit/trial.h"
 
-#define EVENTS_MOST 40
+#define EVENTS_MOST TRIAL_EVENTS_MOST
 static struct fold fold;
 
-struct trial {
-    const struct event *events;
-    size_t batch;                   /* how many events at once */
-    struct text dump, packed, told; /* of the first order; kept outside of the register */
-    struct arena arena;
-    size_t orders;
-};
-
-/* A `closed` is dropped without an earlier `registered`, so the shop must keep those two in order: they share
- * a partition. */
-static bool keeps_promise(const struct event *events, const size_t *order, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        for (size_t j = i + 1; events[order[i]].type == CUSTOMER_CLOSED && j < count; j++) {
-            if (events[order[j]].type == CUSTOMER_REGISTERED)
-                return false;
-        }
-    }
-    return true;
-}
-
-static void fold_order(const struct event *events, const size_t *order, size_t count, size_t batch) {
-    const struct event *arriving[EVENTS_MOST];
-    fold_reset(&fold);
-    for (size_t i = 0; i < count; i += batch) {
-        size_t taken = count - i < batch ? count - i : batch;
-        for (size_t k = 0; k < taken; k++)
-            arriving[k] = &events[order[i + k]];
-        fold_batch(&fold, arriving, taken);
-    }
-}
-
-/* Everything once more: nothing is written, nothing goes out. */
-static void assert_replay_is_silent(const struct event *events, const size_t *order, size_t count) {
-    size_t outputs = fold.outputs.count;
-    for (size_t i = 0; i < count; i++) {
-        fold_event(&fold, &events[order[i]]);
-        assert_int_equal(fold.rows_written, 0);
-    }
-    assert_int_equal(fold.outputs.count, outputs);
-}
-
-static void assert_same(struct text expected, struct text got, const size_t *order, size_t count,
-                        const char *what) {
-    if (text_equal(expected, got))
-        return;
-    print_error("%s differs for the order", what);
-    for (size_t i = 0; i < count; i++)
-        print_error(" %zu", order[i]);
-    print_error("\nexpected:\n%.*s\ngot:\n%.*s\n", TEXT_ARGS(expected), TEXT_ARGS(got));
-    fail();
-}
-
-static void try_order(void *context, const size_t *order, size_t count) {
-    struct trial *trial = context;
-    if (!keeps_promise(trial->events, order, count))
-        return;
-    fold_order(trial->events, order, count, trial->batch);
-    struct text dump = fold_dump(&fold), packed = fold_packed(&fold), told = fold_told(&fold);
-    if (!trial->orders++) {
-        trial->dump = arena_text(&trial->arena, dump);
-        trial->packed = arena_text(&trial->arena, packed);
-        trial->told = arena_text(&trial->arena, told);
-    }
-    assert_same(trial->dump, dump, order, count, "the dump");
-    assert_true(text_equal(trial->packed, packed));
-    assert_same(trial->told, told, order, count, "what is told");
-    if (trial->orders % 16 == 1)
-        assert_replay_is_silent(trial->events, order, count);
-}
-
-/* All orders, one by one, in pairs and all at once. Leaves the register of the last order. */
 static void all_orders(const struct event *events, size_t count) {
-    struct trial trial = {.events = events, .batch = 1};
-    arena_init(&trial.arena, 1 << 22);
-    permute_all(count, try_order, &trial);
-    trial.batch = 2;
-    permute_all(count, try_order, &trial);
-    trial.batch = count;
-    permute_all(count, try_order, &trial);
-    arena_release(&trial.arena);
+    trial_all_orders(&fold, events, count);
 }
 #define ALL_ORDERS(events) all_orders(events, sizeof(events) / sizeof((events)[0]))
 
@@ -151,12 +73,12 @@ static void cancelled_before_shipping(void **state) {
     const struct event unpaid[] = {fold_placed("e1", 0, "c1", "o1", 100),
                                    fold_cancelled("e2", 5, "c1", "o1")};
     ALL_ORDERS(unpaid);
-    assert_int_equal(fold.outputs.count, 0);
+    assert_int_equal(fold_count(&fold, "register.disclosure.shipment"), 0);
     assert_until(&order_of("c1", "o1")->voucher, NULL);
     const struct event paid[] = {fold_placed("e1", 0, "c1", "o1", 100), fold_cancelled("e2", 5, "c1", "o1"),
                                  fold_paid("e3", 3, "c1", "o1", 60), fold_paid("e4", 2, "c1", "o1", 40)};
     ALL_ORDERS(paid);
-    assert_int_equal(fold.outputs.count, 0);
+    assert_int_equal(fold_count(&fold, "register.disclosure.shipment"), 0);
     assert_string_equal(order_of("c1", "o1")->voucher.content.at ? "kept" : "lost", "kept");
 }
 
@@ -315,9 +237,9 @@ static void every_pair_and_triple(void **state) {
         for (size_t j = i + 1; j < count; j++) {
             for (size_t k = j; k < count; k++) {
                 const struct event events[] = {all[i], all[j], all[k]};
-                struct trial trial = {.events = events, .batch = 1};
+                struct trial trial = {.fold = &fold, .events = events, .batch = 1};
                 arena_init(&trial.arena, 1 << 22);
-                permute_all(k == j ? 2 : 3, try_order, &trial);
+                permute_all(k == j ? 2 : 3, trial_order, &trial);
                 arena_release(&trial.arena);
             }
         }
@@ -332,7 +254,7 @@ static void random_histories(void **state) {
     uint64_t seed = 20261122;
     for (size_t round = 0; round < 500; round++) {
         size_t taken = 4 + permute_random(&seed) % (count - 4);
-        struct trial trial = {.events = events};
+        struct trial trial = {.fold = &fold, .events = events};
         for (size_t i = 0; i < count; i++)
             chosen[i] = i;
         permute_shuffle(&seed, chosen, count);
@@ -343,7 +265,7 @@ static void random_histories(void **state) {
         arena_init(&trial.arena, 1 << 22);
         for (size_t again = 0; again < 6; again++) {
             trial.batch = 1 + permute_random(&seed) % taken;
-            try_order(&trial, order, taken);
+            trial_order(&trial, order, taken);
             permute_shuffle(&seed, order, taken);
         }
         arena_release(&trial.arena);

@@ -132,12 +132,20 @@ static const struct data_case {
     "\",\"method\":\"checkout\",\"wording\":" TEXT_VERSION rest "}"
 #define CONSENT(type, key, data, reason)                                                                     \
     { "shop.consent.v1", "shop.consent." type ".v1", key, data, reason }
-    CONSENT("granted", "C1", GRANTED("consent", ""), REASON_NOT_SUPPORTED),
+    CONSENT("granted", "C1", GRANTED("consent", ""), REASON_NONE),
     CONSENT("granted", "C1", GRANTED("soft_opt_in", ""), REASON_FIELD_MISSING),
+    CONSENT("granted", "C1", GRANTED("soft_opt_in", ",\"order_id\":\"O1\""), REASON_NONE),
+    CONSENT("granted", "C2", GRANTED("consent", ""), REASON_KEY_MISMATCH),
+    CONSENT("granted", "guest:O2",
+            "{\"customer_id\":\"guest:O2\",\"purpose\":\"newsletter\",\"channel\":\"email\",\"basis\":"
+            "\"soft_opt_in\",\"order_id\":\"O1\",\"method\":\"checkout\",\"wording\":" TEXT_VERSION "}",
+            REASON_GUEST_MISMATCH),
+    CONSENT("withdrawn", "guest:O2", "{\"customer_id\":\"guest:O2\",\"method\":\"one_click\"}", REASON_NONE),
+    CONSENT("withdrawn", REF, "{\"token\":\"short\",\"method\":\"one_click\"}", REASON_FIELD_RANGE),
     CONSENT("granted", "C1", GRANTED("consent", ",\"confirmed\":\"yes\""), REASON_FIELD_TYPE),
-    CONSENT("withdrawn", REF, "{\"token\":\"" REF "\",\"method\":\"one_click\"}", REASON_NOT_SUPPORTED),
+    CONSENT("withdrawn", REF, "{\"token\":\"" REF "\",\"method\":\"one_click\"}", REASON_NONE),
     CONSENT("withdrawn", "C1", "{\"token\":\"" REF "\",\"method\":\"one_click\"}", REASON_KEY_MISMATCH),
-    CONSENT("objected", "C1", "{\"customer_id\":\"C1\",\"method\":\"one_click\"}", REASON_NOT_SUPPORTED),
+    CONSENT("objected", "C1", "{\"customer_id\":\"C1\",\"method\":\"one_click\"}", REASON_NONE),
     CONSENT("objected", "C1", "{\"customer_id\":\"C1\",\"token\":\"" REF "\",\"method\":\"one_click\"}",
             REASON_FIELD_TYPE),
     CONSENT("objected", "C1", "{\"method\":\"one_click\"}", REASON_FIELD_TYPE),
@@ -146,17 +154,33 @@ static const struct data_case {
     ",\"channel\":\"email\",\"identity\":\"none\"" rest "}"
 #define RECEIVED(data, reason)                                                                               \
     { "privacy.request.v1", "privacy.request.received.v1", "Q1", data, reason }
-    RECEIVED(REQUEST("erasure", "{\"customer_id\":\"C1\"}", ""), REASON_NOT_SUPPORTED),
-    RECEIVED(REQUEST("erasure", "{\"customer_id\":\"guest:O1\"}", ""), REASON_NOT_SUPPORTED),
+    RECEIVED(REQUEST("erasure", "{\"customer_id\":\"C1\"}", ""), REASON_NONE),
+    RECEIVED(REQUEST("erasure", "{\"customer_id\":\"guest:O1\"}", ""), REASON_NONE),
+    RECEIVED(REQUEST("erasure", "{\"recipient_id\":\"R1\"}", ""), REASON_NONE),
+    RECEIVED(REQUEST("erasure", "{\"customer_id\":\"recipient:R1\"}", ""), REASON_BAD_ID),
+    RECEIVED(REQUEST("erasure", "{\"phone\":\"0401\"}", ""), REASON_FIELD_RANGE),
     RECEIVED(REQUEST("erasure", "{}", ""), REASON_FIELD_TYPE),
+    {"privacy.request.v1", "privacy.request.received.v1", "Q2",
+     REQUEST("erasure", "{\"customer_id\":\"C1\"}", ""), REASON_KEY_MISMATCH},
     RECEIVED(REQUEST("erasure", "{\"email\":\"a@b\",\"phone\":\"+358401\"}", ""), REASON_FIELD_TYPE),
     RECEIVED(REQUEST("rectification", "{\"email\":\"a@b\"}", ""), REASON_FIELD_MISSING),
-    RECEIVED(REQUEST("rectification", "{\"email\":\"a@b\"}", ",\"changes\":{}"), REASON_NOT_SUPPORTED),
+    RECEIVED(REQUEST("rectification", "{\"email\":\"a@b\"}", ",\"changes\":{}"), REASON_NONE),
     RECEIVED(REQUEST("objection", "{\"email\":\"a@b\"}", ""), REASON_FIELD_MISSING),
     {"privacy.request.v1", "privacy.request.identified.v1", "Q1",
-     "{\"request_id\":\"Q1\",\"identity\":\"clerk\"}", REASON_NOT_SUPPORTED},
+     "{\"request_id\":\"Q1\",\"identity\":\"clerk\"}", REASON_NONE},
     {"privacy.request.v1", "privacy.request.identified.v1", "Q1",
      "{\"request_id\":\"Q1\",\"identity\":\"none\"}", REASON_FIELD_RANGE},
+#define COMMAND(key, data, reason)                                                                           \
+    { "register.command.v1", "register.command.v1", key, data, reason }
+    COMMAND("Q1", "{\"sealed\":\"AZ-_\"}", REASON_NONE),
+    COMMAND("Q1", "{\"sealed\":\"\"}", REASON_FIELD_RANGE),
+    COMMAND("Q1", "{\"sealed\":\"AA==\"}", REASON_FIELD_RANGE),
+    COMMAND("Q1", "{\"sealed\":7}", REASON_FIELD_TYPE),
+    COMMAND("Q1", "{}", REASON_FIELD_MISSING),
+    COMMAND(NULL, "{\"sealed\":\"AZ-_\"}", REASON_KEY_MISMATCH),
+    COMMAND("", "{\"sealed\":\"AZ-_\"}", REASON_KEY_MISMATCH),
+    COMMAND(REF REF, "{\"sealed\":\"AZ-_\"}", REASON_KEY_MISMATCH),
+    {"privacy.request.v1", "register.command.v1", "Q1", "{\"sealed\":\"AZ-_\"}", REASON_WRONG_TOPIC},
 #define CARRIER(name, type, data, reason)                                                                    \
     { "carrier." name ".v1", "carrier." type ".v1", REF, data, reason }
     CARRIER("posti", "delivery.status", STATUS(""), REASON_NONE),
@@ -237,6 +261,56 @@ static void nulls_clear_and_absence_says_nothing(void **state) {
     assert_true(event.as.customer.contact.stated[PHONE]);
     assert_null(event.as.customer.contact.field[PHONE].at);
     assert_false(event.as.customer.contact.stated[CITY]);
+}
+
+static void consents_say_who_and_what(void **state) {
+    (void)state;
+    struct sample sample;
+    decode(sample_of(&sample, "shop.consent.v1", "shop.consent.granted.v1", "C1",
+                     TEXT(GRANTED("soft_opt_in", ",\"order_id\":\"O1\",\"confirmed\":false"))));
+    assert_reason(REASON_NONE, "granted");
+    assert_text(event.customer_id, "C1");
+    assert_text(event.as.consent.purpose, "newsletter");
+    assert_text(event.as.consent.channel, "email");
+    assert_text(event.as.consent.basis, "soft_opt_in");
+    assert_text(event.as.consent.order_id, "O1");
+    assert_text(event.as.consent.method, "checkout");
+    assert_text(event.as.consent.wording.id, "n1");
+    assert_true(event.as.consent.has_confirmed);
+    assert_false(event.as.consent.confirmed);
+    assert_null(event.as.consent.token.at);
+    decode(sample_of(&sample, "shop.consent.v1", "shop.consent.objected.v1", REF,
+                     TEXT("{\"token\":\"" REF "\",\"method\":\"unsubscribe_link\"}")));
+    assert_reason(REASON_NONE, "objected");
+    assert_text(event.as.consent.token, REF);
+    assert_null(event.customer_id.at);
+    assert_null(event.as.consent.purpose.at);
+    assert_null(event.as.consent.channel.at);
+    assert_false(event.as.consent.has_confirmed);
+}
+
+static void requests_say_whom(void **state) {
+    (void)state;
+    struct sample sample;
+    decode(sample_of(&sample, "privacy.request.v1", "privacy.request.received.v1", "Q1",
+                     TEXT(REQUEST("erasure", "{\"email\":\"a@b\"}", ""))));
+    assert_reason(REASON_NONE, "received");
+    assert_text(event.as.request.request_id, "Q1");
+    assert_text(event.as.request.kind, "erasure");
+    assert_text(event.as.request.email, "a@b");
+    assert_text(event.as.request.channel, "email");
+    assert_text(event.as.request.identity, "none");
+    assert_null(event.customer_id.at);
+    assert_null(event.as.request.phone.at);
+    assert_null(event.as.request.recipient_id.at);
+    decode(sample_of(&sample, "privacy.request.v1", "privacy.request.received.v1", "Q1",
+                     TEXT(REQUEST("erasure", "{\"customer_id\":\"C1\"}", ""))));
+    assert_text(event.customer_id, "C1");
+    decode(sample_of(&sample, "register.command.v1", "register.command.v1", "Q1",
+                     TEXT("{\"sealed\":\"AZ-_\"}")));
+    assert_text(event.as.tied.request_id, "Q1");
+    assert_text(event.as.tied.sealed, "AZ-_");
+    assert_null(event.as.tied.person.at);
 }
 
 static void carriers_speak_for_themselves(void **state) {
@@ -336,6 +410,8 @@ int main(void) {
         cmocka_unit_test(every_type_and_rule_of_its_data),
         cmocka_unit_test(a_shipment_is_whole),
         cmocka_unit_test(nulls_clear_and_absence_says_nothing),
+        cmocka_unit_test(consents_say_who_and_what),
+        cmocka_unit_test(requests_say_whom),
         cmocka_unit_test(carriers_speak_for_themselves),
         cmocka_unit_test(the_digest_is_of_what_is_known),
         cmocka_unit_test(names_of_every_script_fit_by_code_points),

@@ -107,6 +107,8 @@ static void faults_have_names_and_the_lowest_wins(void **state) {
         {TEXT("truefals"), JSON_NOT_JSON},
         /* the rest */
         {TEXT("{}{}"), JSON_TWO_DOCUMENTS},
+        {TEXT("{} \"x"), JSON_NOT_JSON}, /* a string without end is not a whole further value */
+        {TEXT("1\"x"), JSON_NOT_JSON},
         {TEXT("{} \n [] 1"), JSON_TWO_DOCUMENTS},
         {TEXT("[[[[]]]]"), JSON_TOO_DEEP},
         {TEXT("[[[1]]]"), JSON_FINE},

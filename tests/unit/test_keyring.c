@@ -63,7 +63,7 @@ static enum outcome load(struct fixture *fixture, struct keyring *keyring, int64
     return keyring_load(keyring, &fixture->arena, &person, 1, now_s, &fixture->err);
 }
 static bool has(struct keyring *keyring, enum category category, int16_t period, struct seal_key *key) {
-    return keyring_cell_key(keyring, PERSON, 1, category, period, key);
+    return keyring_cell_key(keyring, PERSON, 1, category, period, 0, key);
 }
 static void assert_same_key(const struct seal_key *a, const struct seal_key *b) {
     assert_memory_equal(a->key, b->key, sizeof(a->key));
@@ -83,17 +83,19 @@ static void a_new_ring_has_what_was_wanted_and_transit_keys(void **state) {
     assert_true(has(fixture->one, CATEGORY_DELIVERY, 201, &delivery));
     assert_memory_not_equal(profile.key, delivery.key, sizeof(profile.key));
     assert_false(has(fixture->one, CATEGORY_PROFILE, 201, &other));
-    assert_true(keyring_transit_key(fixture->one, PERSON, 1, CATEGORY_PROFILE, &transit));
-    assert_true(keyring_transit_key(fixture->one, PERSON, 1, CATEGORY_DELIVERY, &transit));
-    assert_false(keyring_transit_key(fixture->one, PERSON, 1, CATEGORY_VOUCHER, &transit));
-    assert_false(keyring_transit_key(fixture->one, PERSON, 2, CATEGORY_DELIVERY, &transit));
+    assert_true(keyring_transit_key(fixture->one, PERSON, 1, CATEGORY_PROFILE, 0, &transit));
+    assert_true(keyring_transit_key(fixture->one, PERSON, 1, CATEGORY_DELIVERY, 0, &transit));
+    assert_false(keyring_transit_key(fixture->one, PERSON, 1, CATEGORY_VOUCHER, 0, &transit));
+    assert_false(keyring_transit_key(fixture->one, PERSON, 2, CATEGORY_DELIVERY, 0, &transit));
 
     const struct ring_row *row = memory_vault_ring(&fixture->vault, PERSON, 1);
     struct seal_key relays;
-    assert_true(transit_open(fixture->kek, VAULT_ID, row, CATEGORY_DELIVERY, &relays));
+    assert_int_equal(transit_open(fixture->kek, VAULT_ID, row, CATEGORY_DELIVERY, transit.serial, &relays),
+                     OK);
     assert_same_key(&transit, &relays);
-    assert_false(transit_open(fixture->kek, VAULT_ID, row, CATEGORY_VOUCHER, &relays));
-    assert_false(transit_open(fixture->kek, "another vault", row, CATEGORY_DELIVERY, &relays));
+    assert_int_equal(transit_open(fixture->kek, VAULT_ID, row, CATEGORY_VOUCHER, transit.serial, &relays),
+                     POISON);
+    assert_int_equal(transit_open(fixture->kek, "another vault", row, CATEGORY_DELIVERY, 0, &relays), FATAL);
 
     /* Once more: everything is there, nobody is asked. */
     assert_int_equal(provide(fixture, fixture->one, wants, 3, 1), OK);
@@ -236,8 +238,9 @@ static void another_kek_opens_nothing(void **state) {
     assert_int_equal(provide(fixture, stranger, wants, 1, 0), POISON);
     assert_false(has(stranger, CATEGORY_PROFILE, 200, &key));
     keyring_free(stranger);
-    assert_false(
-        transit_open(wrong, VAULT_ID, memory_vault_ring(&fixture->vault, PERSON, 1), CATEGORY_PROFILE, &key));
+    assert_int_equal(transit_open(wrong, VAULT_ID, memory_vault_ring(&fixture->vault, PERSON, 1),
+                                  CATEGORY_PROFILE, 0, &key),
+                     FATAL);
     /* Nor does a ring that was put under another person's name. */
     struct ring_row *row = memory_vault_ring(&fixture->vault, PERSON, 1);
     row->generation = 2;
@@ -282,6 +285,151 @@ static void a_destroyed_ring_is_gone_from_caches_in_time(void **state) {
     assert_false(has(fixture->one, CATEGORY_PROFILE, 200, &key));
 }
 
+/* What was sealed before the floors is doomed, what is sealed after them stays, whoever's cache is asked. */
+static void below_a_floor_nothing_is_sealed(void **state) {
+    struct fixture *fixture = *state;
+    struct key_want wants[] = {want(CATEGORY_DELIVERY, 200), want(CATEGORY_CLAIM, 200),
+                               want(CATEGORY_DELIVERY, 0)};
+    wants[2].transit = true;
+    struct key_doom dooms[2] = {{.person = PERSON, .generation = 1, .category = CATEGORY_DELIVERY},
+                                {.person = PERSON, .generation = 9, .category = CATEGORY_DELIVERY}};
+    struct seal_key before, after, transit;
+    assert_int_equal(provide(fixture, fixture->one, wants, 2, 0), OK);
+    assert_int_equal(load(fixture, fixture->two, 0), OK);
+    assert_true(has(fixture->one, CATEGORY_DELIVERY, 200, &before));
+    assert_true(keyring_transit_key(fixture->one, PERSON, 1, CATEGORY_DELIVERY, 0, &transit));
+
+    size_t fetches = fixture->vault.fetches;
+    assert_int_equal(keyring_floors(fixture->one, &fixture->arena, dooms, 2, 0, &fixture->err), OK);
+    assert_int_equal(fixture->vault.fetches, fetches + 1);
+    assert_in_range(dooms[0].cells, before.serial + 1, UINT16_MAX);
+    assert_in_range(dooms[0].transit, transit.serial + 1, UINT16_MAX);
+    assert_int_equal(dooms[1].cells, 0);
+    assert_int_equal(dooms[1].transit, 0);
+    wants[0].floor = dooms[0].cells;
+    wants[2].floor = dooms[0].transit;
+    assert_false(keyring_cell_key(fixture->one, PERSON, 1, CATEGORY_DELIVERY, 200, dooms[0].cells, &after));
+    assert_int_equal(provide(fixture, fixture->one, wants, 3, 0), OK);
+    assert_true(keyring_cell_key(fixture->one, PERSON, 1, CATEGORY_DELIVERY, 200, dooms[0].cells, &after));
+    assert_in_range(after.serial, dooms[0].cells, UINT16_MAX);
+    assert_true(keyring_transit_key(fixture->one, PERSON, 1, CATEGORY_DELIVERY, dooms[0].transit, &transit));
+    assert_in_range(transit.serial, dooms[0].transit, UINT16_MAX);
+
+    /* The other worker's cache knows the old keys only: it takes the first one's, and adds none. */
+    struct seal_key twos;
+    assert_true(has(fixture->two, CATEGORY_DELIVERY, 200, &twos));
+    assert_same_key(&twos, &before);
+    assert_false(keyring_cell_key(fixture->two, PERSON, 1, CATEGORY_DELIVERY, 200, dooms[0].cells, &twos));
+    assert_int_equal(provide(fixture, fixture->two, wants, 3, 0), OK);
+    assert_true(keyring_cell_key(fixture->two, PERSON, 1, CATEGORY_DELIVERY, 200, dooms[0].cells, &twos));
+    assert_same_key(&twos, &after);
+}
+
+static enum outcome destroy(struct fixture *fixture, const struct key_doom *dooms, size_t count,
+                            const struct tombstone_row *tombstone) {
+    int64_t counter;
+    return keyring_destroy(fixture->one, &fixture->arena, dooms, count, tombstone, 1, &counter,
+                           &fixture->err);
+}
+
+/* The doomed keys of two categories go, those from the floors on and those of a third stay; done twice it is
+ * the same, and a ring without keys is no ring. */
+static void doomed_keys_are_destroyed(void **state) {
+    struct fixture *fixture = *state;
+    struct key_want wants[] = {want(CATEGORY_DELIVERY, 200), want(CATEGORY_CLAIM, 200),
+                               want(CATEGORY_PROFILE, 200)};
+    struct key_doom dooms[] = {{.person = PERSON, .generation = 1, .category = CATEGORY_PROFILE},
+                               {.person = PERSON, .generation = 1, .category = CATEGORY_DELIVERY},
+                               {.person = TEXT("c-2"), .generation = 1, .category = CATEGORY_DELIVERY}};
+    struct tombstone_row tombstone = {
+        .person = PERSON, .subject = TEXT("s-1"), .body = TEXT("{}"), .read_us = 7, .erased_us = 9};
+    struct lookup_row lookups[] = {
+        {.hash = {1}, .person = PERSON, .generation = -1, .kind = "email", .time_us = 9},
+        {.hash = {2}, .person = PERSON, .generation = -1, .kind = "email", .time_us = 9},
+        {.hash = {2}, .person = PERSON, .generation = -1, .kind = "email", .time_us = 10}};
+    struct seal_key key;
+    assert_int_equal(keyring_provide(fixture->one, &fixture->arena, wants, 3, lookups, 3, 0, &fixture->err),
+                     OK);
+    assert_int_equal(keyring_floors(fixture->one, &fixture->arena, dooms, 3, 0, &fixture->err), OK);
+    wants[0].floor = dooms[1].cells;
+    assert_int_equal(provide(fixture, fixture->one, wants, 1, 0), OK); /* a parcel waits */
+    fixture->vault.fail_destroys_before = 1;
+    assert_int_equal(destroy(fixture, dooms, 3, &tombstone), RETRY);
+    fixture->vault.fail_destroys_after = 1;
+    assert_int_equal(destroy(fixture, dooms, 3, &tombstone), RETRY);
+    for (int times = 0; times < 2; times++) {
+        assert_int_equal(destroy(fixture, dooms, 3, &tombstone), OK);
+        assert_false(has(fixture->one, CATEGORY_DELIVERY, 200, &key)); /* forgotten at once */
+        assert_int_equal(load(fixture, fixture->one, 0), OK);
+        assert_false(has(fixture->one, CATEGORY_PROFILE, 200, &key));
+        assert_false(keyring_transit_key(fixture->one, PERSON, 1, CATEGORY_PROFILE, 0, &key));
+        assert_false(keyring_transit_key(fixture->one, PERSON, 1, CATEGORY_DELIVERY, 0, &key));
+        assert_true(keyring_transit_key(fixture->one, PERSON, 1, CATEGORY_CLAIM, 0, &key));
+        assert_true(has(fixture->one, CATEGORY_CLAIM, 200, &key));
+        assert_true(has(fixture->one, CATEGORY_DELIVERY, 200, &key));
+        assert_in_range(key.serial, dooms[1].cells, UINT16_MAX);
+        assert_int_equal(fixture->vault.lookup_count, 1);
+        assert_int_equal(fixture->vault.lookups[0].hash[0], 2);
+    }
+    dooms[0].category = CATEGORY_DELIVERY;
+    dooms[1].category = CATEGORY_CLAIM;
+    assert_int_equal(keyring_floors(fixture->one, &fixture->arena, dooms, 2, 0, &fixture->err), OK);
+    assert_int_equal(destroy(fixture, dooms, 2, &tombstone), OK);
+    assert_int_equal(fixture->vault.ring_count, 0);
+    assert_int_equal(fixture->vault.tombstone_count, 1);
+    tombstone.read_us = 6; /* whoever was overtaken */
+    tombstone.body = TEXT("[]");
+    assert_int_equal(destroy(fixture, dooms, 0, &tombstone), OK);
+    assert_true(text_is(memory_vault_tombstone(&fixture->vault, tombstone.subject)->body, "{}"));
+}
+
+static void rival_adds(struct memory_vault *vault, void *context) {
+    struct fixture *fixture = context;
+    struct key_want wanted = want(CATEGORY_VOUCHER, 200);
+    vault->before_put = NULL;
+    assert_int_equal(provide(fixture, fixture->two, &wanted, 1, 0), OK);
+}
+
+/* Another worker adds a key while others of the ring are destroyed: neither is lost. */
+static void a_key_added_meanwhile_outlives_the_destruction(void **state) {
+    struct fixture *fixture = *state;
+    struct key_want wanted = want(CATEGORY_PROFILE, 200);
+    struct key_doom doom = {.person = PERSON, .generation = 1, .category = CATEGORY_PROFILE};
+    struct tombstone_row tombstone = {.person = PERSON, .subject = TEXT("s-1"), .body = TEXT("{}")};
+    struct seal_key key;
+    assert_int_equal(provide(fixture, fixture->one, &wanted, 1, 0), OK);
+    assert_int_equal(keyring_floors(fixture->one, &fixture->arena, &doom, 1, 0, &fixture->err), OK);
+    fixture->vault.before_put = rival_adds;
+    fixture->vault.context = fixture;
+    assert_int_equal(destroy(fixture, &doom, 1, &tombstone), OK);
+    assert_int_equal(fixture->vault.destroys, 2);
+    assert_int_equal(fixture->vault.counter, 1);
+    assert_int_equal(load(fixture, fixture->one, 0), OK);
+    assert_false(has(fixture->one, CATEGORY_PROFILE, 200, &key));
+    assert_true(has(fixture->one, CATEGORY_VOUCHER, 200, &key));
+}
+
+/* A ring that went whole and is made anew: its serials go on from the floor, and a cache that holds the old
+ * one cannot overwrite it. */
+static void a_ring_made_anew_keeps_its_floors(void **state) {
+    struct fixture *fixture = *state;
+    struct key_want wants[] = {want(CATEGORY_PROFILE, 200), want(CATEGORY_CLAIM, 200)};
+    struct seal_key one, two;
+    assert_int_equal(provide(fixture, fixture->one, wants, 1, 0), OK);
+    assert_int_equal(load(fixture, fixture->two, 0), OK);
+    memory_vault_destroy(&fixture->vault, PERSON, 1);
+    keyring_forget(fixture->one);
+    wants[0].floor = 1;
+    assert_int_equal(provide(fixture, fixture->one, wants, 1, 0), OK);
+    assert_true(keyring_cell_key(fixture->one, PERSON, 1, CATEGORY_PROFILE, 200, 1, &one));
+    assert_int_equal(provide(fixture, fixture->two, &wants[1], 1, 0), OK);
+    keyring_forget(fixture->one);
+    assert_int_equal(load(fixture, fixture->one, 0), OK);
+    assert_true(keyring_cell_key(fixture->one, PERSON, 1, CATEGORY_PROFILE, 200, 1, &two));
+    assert_same_key(&one, &two);
+    assert_true(has(fixture->one, CATEGORY_CLAIM, 200, &two));
+}
+
 /* A batch larger than the cache still has all its keys; afterwards the bound holds. */
 static void the_cache_keeps_its_bound(void **state) {
     struct fixture *fixture = *state;
@@ -297,7 +445,7 @@ static void the_cache_keeps_its_bound(void **state) {
         }
         assert_int_equal(provide(fixture, fixture->one, wants, PERSONS, batch), OK);
         for (size_t i = 0; i < PERSONS; i++) {
-            assert_true(keyring_cell_key(fixture->one, wants[i].person, -1, CATEGORY_PROFILE, 0, &key));
+            assert_true(keyring_cell_key(fixture->one, wants[i].person, -1, CATEGORY_PROFILE, 0, 0, &key));
         }
     }
     assert_int_equal(keyring_created(fixture->one), PERSONS * BATCHES);
@@ -308,7 +456,7 @@ static void the_cache_keeps_its_bound(void **state) {
     left = PERSONS - fixture->vault.fetched_rows;
     assert_in_range(left, 0, CACHE_RINGS);
     for (size_t i = 0; i < PERSONS; i++) {
-        assert_true(keyring_cell_key(fixture->one, wants[i].person, -1, CATEGORY_PROFILE, 0, &key));
+        assert_true(keyring_cell_key(fixture->one, wants[i].person, -1, CATEGORY_PROFILE, 0, 0, &key));
     }
 }
 
@@ -359,6 +507,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(another_kek_opens_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_lost_ring_is_not_made_anew, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_destroyed_ring_is_gone_from_caches_in_time, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(below_a_floor_nothing_is_sealed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(doomed_keys_are_destroyed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_key_added_meanwhile_outlives_the_destruction, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_ring_made_anew_keeps_its_floors, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_cache_keeps_its_bound, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lookups_are_committed_with_the_ring, set_up, tear_down),
         cmocka_unit_test_setup_teardown(spellings_of_one_address_are_one, set_up, tear_down),

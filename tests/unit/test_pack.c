@@ -60,11 +60,29 @@ static struct shipment *sample_shipment(struct state *state) {
 static struct person *sample_person(struct state *state) {
     struct person *person = state_person(state, TEXT("c1"), GENERATION_FIRST);
     person->opened = true;
-    person->registered = version_of(1000, "e1");
     person->kind = TEXT("account");
     person->notice.id = TEXT("n1");
     person->notice.language = TEXT("sv");
-    *ARENA_PUSH(&arena, &person->registered_times) = 1000;
+    struct person_facts *facts = &person->facts;
+    *ARENA_PUSH(&arena, &facts->registered) = (struct registered_fact){
+        .version = version_of(1000, "e1"), .account = true, .notice = person->notice};
+    *ARENA_PUSH(&arena, &facts->cuts) = (struct cut){
+        .cut_us = 2000, .cause = CUT_REQUEST, .valid = true, .completed_us = TIME_NONE, .restored = true};
+    struct address_fact *address = ARENA_PUSH(&arena, &facts->addresses);
+    *address = (struct address_fact){.hash = TEXT("00ff"), .field = PHONE};
+    *ARENA_PUSH(&arena, &address->times) = 1000;
+    *ARENA_PUSH(&arena, &facts->floors) =
+        (struct key_floor){.generation = GENERATION_FIRST, .category = CATEGORY_DELIVERY, .transit = 65535};
+    *ARENA_PUSH(&arena, &facts->requests) = TEXT("r1");
+    facts->named_us = 1000;
+    facts->consents = 2;
+    *ARENA_PUSH(&arena, &person->permissions) = (struct permission){.purpose = TEXT("newsletter"),
+                                                                    .channel = TEXT("email"),
+                                                                    .reason = PERMISSION_OBJECTED,
+                                                                    .since_us = 1500};
+    *ARENA_PUSH(&arena, &person->letters) =
+        (struct letter){TEXT("letterhouse"), TEXT("newsletter"), UNIT_ERASED};
+    person->address[ADDRESS_PHONE] = TEXT("00ff");
     for (size_t f = 0; f < CONTACT_FIELDS; f++) {
         person->field[f] = version_of(1000, f % 2 ? "e1" : "e2");
         person->field[f].protective = f == CITY;
@@ -96,9 +114,61 @@ static void what_is_packed_comes_back(void **context) {
     assert_true(text_equal(packed, pack_person(person, &arena)));
     assert_true(person->field[CITY].protective);
     assert_false(person->field[STREET].protective);
-    assert_int_equal(version_compare(&person->registered, &person->field[LAST_NAME]), 0);
+    assert_int_equal(version_compare(&person->facts.registered.at[0].version, &person->field[LAST_NAME]), 0);
+    assert_int_equal(person->facts.cuts.at[0].cause, CUT_REQUEST);
+    assert_true(person->facts.cuts.at[0].valid && person->facts.cuts.at[0].restored);
+    assert_false(person->facts.cuts.at[0].complete);
+    assert_int_equal(person->facts.addresses.at[0].times.at[0], 1000);
+    assert_int_equal(person->facts.floors.at[0].transit, 65535);
+    assert_int_equal(person->permissions.at[0].reason, PERMISSION_OBJECTED);
+    assert_int_equal(person->letters.at[0].state, UNIT_ERASED);
     /* eight fields of two facts cost little more than two versions */
-    assert_true(packed.size < 200);
+    assert_true(packed.size < 300);
+}
+
+static void requests_consents_and_addresses_come_back(void **context) {
+    (void)context;
+    struct err err = {0};
+    struct state *state = state_new(&arena), *other = state_new(&arena);
+    struct request *request = state_request(state, TEXT("r1"));
+    *ARENA_PUSH(&arena, &request->received) = (struct received_fact){.version = version_of(5, "e1"),
+                                                                     .contact_hash = TEXT("00ff"),
+                                                                     .channel = TEXT("email"),
+                                                                     .identity = IDENTITY_CLERK};
+    *ARENA_PUSH(&arena, &request->ties) = (struct tie){version_of(6, "e2"), TEXT("c1")};
+    request->state = REQUEST_DONE;
+    request->strongest = IDENTITY_CLERK;
+    request->until = 20600;
+    struct text packed = pack_request(request, &arena);
+    struct request *same = state_request(other, TEXT("r1"));
+    assert_int_equal(unpack_request(packed, &arena, same, &err), OK);
+    assert_true(text_equal(packed, pack_request(same, &arena)));
+    assert_false(text_present(same->received.at[0].person));
+    assert_int_equal(same->due, DATE_NONE);
+
+    struct consent *consent = state_consent(state, TEXT("c1"), TEXT("fact"));
+    consent->act = CONSENT_GRANTED;
+    consent->version = version_of(7, "e3");
+    consent->has_confirmed = true;
+    consent->purpose = TEXT("newsletter");
+    packed = pack_consent(consent, &arena);
+    struct consent *granted = state_consent(other, TEXT("c1"), TEXT("fact"));
+    assert_int_equal(unpack_consent(packed, &arena, granted, &err), OK);
+    assert_true(text_equal(packed, pack_consent(granted, &arena)));
+    assert_true(granted->has_confirmed && !granted->confirmed);
+
+    struct address *address = state_address(state, TEXT("00ff"));
+    *ARENA_PUSH(&arena, &address->entries) = (struct address_entry){.person = TEXT("c1"),
+                                                                    .matched_us = 3,
+                                                                    .current = true,
+                                                                    .objected_first_us = TIME_NONE,
+                                                                    .objected_last_us = TIME_NONE,
+                                                                    .withdrawn_us = 9};
+    packed = pack_address(address, &arena);
+    struct address *used = state_address(other, TEXT("00ff"));
+    assert_int_equal(unpack_address(packed, &arena, used, &err), OK);
+    assert_true(text_equal(packed, pack_address(used, &arena)));
+    assert_int_equal(used->entries.at[0].withdrawn_us, 9);
 }
 
 static void notices_and_parked_events_come_back(void **context) {
@@ -130,6 +200,17 @@ static void notices_and_parked_events_come_back(void **context) {
     assert_int_equal(unpack_event(packed, &arena, &parked, &err), OK);
     assert_true(text_equal(packed, pack_event(&parked, &arena)));
     assert_true(text_is(parked.as.ack.ground, "complaint"));
+
+    struct event said = {
+        .type = CONSENT_OBJECTED, .version = version_of(5, "a1"), .topic = TEXT("shop.consent.v1")};
+    said.as.consent.token = TEXT("token");
+    said.as.consent.method = TEXT("one_click");
+    packed = pack_event(&said, &arena);
+    assert_int_equal(unpack_event(packed, &arena, &parked, &err), OK);
+    assert_true(text_equal(packed, pack_event(&parked, &arena)));
+    assert_true(text_is(parked.as.consent.method, "one_click"));
+    said.type = ORDER_PAID;
+    assert_int_equal(unpack_event(pack_event(&said, &arena), &arena, &parked, &err), FATAL);
 }
 
 /* Every cut and every changed byte is either refused or still a state that can be packed: never a crash. */
@@ -181,9 +262,11 @@ static void a_full_arena_is_no_damage(void **context) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_packed_comes_back), cmocka_unit_test(notices_and_parked_events_come_back),
-        cmocka_unit_test(damage_is_refused), cmocka_unit_test(a_full_arena_is_no_damage)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(what_is_packed_comes_back),
+                                       cmocka_unit_test(requests_consents_and_addresses_come_back),
+                                       cmocka_unit_test(notices_and_parked_events_come_back),
+                                       cmocka_unit_test(damage_is_refused),
+                                       cmocka_unit_test(a_full_arena_is_no_damage)};
     arena_init(&arena, 1 << 24);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     arena_release(&arena);

@@ -32,6 +32,8 @@ static void hard_world(struct world *world) {
     world->late_polls = 3;
     world->rows[2].keyless = true;
     world->rows[9].keyless = true;
+    world->rows[8].keyless = world->rows[8].resealed = true;
+    world->rows[7].goes_at_abort = true;
     world->rows[5].too_large = true;
     world->denied = "disclosure.b.v1";
     world->denials = 3;
@@ -135,6 +137,19 @@ static void two_faults_keep_each_row_once(void **state) {
             run_to_end(&world, 4);
             expect_whole(&world, "crash, then lost reply", first * 1000 + second);
         }
+}
+
+/* Its key goes while what was sent of it is aborted: the next transaction asks the vault again. */
+static void an_erasure_between_two_transactions_withholds(void **state) {
+    (void)state;
+    static struct world world;
+    hard_world(&world);
+    run_to_end(&world, 16);
+    expect_whole(&world, "no fault", 0);
+    assert_true(world.rows[7].keyless);
+    assert_string_equal(world.rows[7].recorded, "withheld");
+    assert_string_equal(world.rows[2].recorded, "withheld");
+    assert_null(world.rows[8].recorded);
 }
 
 static void rows_added_meanwhile_come_through(void **state) {
@@ -258,6 +273,7 @@ int main(void) {
         cmocka_unit_test(every_crash_point_keeps_each_row_once),
         cmocka_unit_test(every_crash_point_with_refusals_keeps_each_row_once),
         cmocka_unit_test(two_faults_keep_each_row_once),
+        cmocka_unit_test(an_erasure_between_two_transactions_withholds),
         cmocka_unit_test(rows_added_meanwhile_come_through),
         cmocka_unit_test(a_standby_sees_the_end),
         cmocka_unit_test(a_topic_that_stays_stalled_ends_it),

@@ -1,0 +1,175 @@
+/* The notices of an erasing step: one for each recipient and generation, naming whatever it was told of the
+ * person that does not wait. */
+#include "core/decide/erasure.h"
+
+#include <stdlib.h>
+
+#define NOTICE_DISCLOSURES 100 /* events.json: an anonymize names so many at most */
+
+/* The latest instant up to which a request has erased him; TIME_NONE: none has. */
+static int64_t requested_us(const struct decision *decision, struct text person) {
+    const struct person *guard = state_find_guard(decision->state, person);
+    int64_t latest_us = TIME_NONE;
+    for (size_t i = 0; guard && i < guard->facts.cuts.count; i++) {
+        const struct cut *cut = &guard->facts.cuts.at[i];
+        if (cut->valid && cut->cause == CUT_REQUEST)
+            latest_us = cut->cut_us;
+    }
+    return latest_us;
+}
+
+/* It was told under the refs of a generation to which the shipment does not belong any more. */
+static bool strayed(const struct shipment *shipment, const struct unit *unit) {
+    return text_equal(shipment->person, unit->person) && unit->generation != shipment->generation &&
+           (unit->state == UNIT_HELD || unit->state == UNIT_WITHDRAWN);
+}
+
+bool erasure_names(const struct decision *decision, const struct shipment *shipment,
+                   const struct unit *unit) {
+    int64_t cut_us = requested_us(decision, unit->person);
+    bool his = text_equal(shipment->person, unit->person);
+    if (unit->state == UNIT_ERASED || cut_us == TIME_NONE ||
+        decision->policy->categories[CATEGORY_DELIVERY].on_request == ON_REQUEST_KEEP)
+        return false;
+    if (his && shipment->erasure == SHIPMENT_WAITS && unit->generation == shipment->generation)
+        return false;
+    return unit->generation < cut_us || (his && shipment->generation < cut_us);
+}
+
+/* ---- what is named ---- */
+
+struct named {
+    struct text recipient, service, role;
+    int64_t generation;
+    struct text ref;
+    const struct shipment *shipment; /* NULL: a letter */
+};
+struct naming {
+    struct decision *decision;
+    struct text person;
+    bool requested; /* by a request: else only what strayed is named */
+    LIST(struct named) list;
+};
+
+static enum outcome name(struct naming *naming, const struct named *named, const struct ref *ref) {
+    struct named *listed = ARENA_PUSH(naming->decision->arena, &naming->list);
+    if (!listed)
+        return RETRY;
+    *listed = *named;
+    listed->ref = arena_text(naming->decision->arena, text_of(ref->chars));
+    return text_present(listed->ref) ? OK : RETRY;
+}
+
+static enum outcome name_units(struct naming *naming, struct shipment *shipment) {
+    for (size_t u = 0; u < shipment->units.count; u++) {
+        struct unit *unit = &shipment->units.at[u];
+        if (!text_equal(unit->person, naming->person))
+            continue;
+        bool erased = erasure_names(naming->decision, shipment, unit);
+        if (!erased && !strayed(shipment, unit))
+            continue;
+        struct ref ref = unit_ref(naming->decision->ref_key, shipment, unit);
+        const struct named named = {.recipient = unit->carrier,
+                                    .service = unit->service,
+                                    .role = unit->role,
+                                    .generation = unit->generation,
+                                    .shipment = shipment};
+        TRY(name(naming, &named, &ref));
+        naming->requested |= erased;
+        unit->state = erased ? UNIT_ERASED : UNIT_ANONYMIZED;
+        TRY(shipment_touch(naming->decision, shipment));
+    }
+    return OK;
+}
+
+/* What the mail house was told of the generations that a request has ended. */
+static enum outcome name_letters(struct naming *naming, const struct person *guard, int64_t generation) {
+    struct person *row = state_find_person(naming->decision->state, guard->person, generation);
+    for (size_t i = 0; row && i < row->letters.count; i++) {
+        struct letter *letter = &row->letters.at[i];
+        if (letter->state == UNIT_ERASED)
+            continue;
+        struct ref ref = letter_ref(naming->decision->ref_key, row, letter);
+        const struct named named = {
+            .recipient = letter->recipient, .service = letter->service, .generation = generation};
+        TRY(name(naming, &named, &ref));
+        naming->requested = true;
+        letter->state = UNIT_ERASED;
+        TRY(person_touch(naming->decision, row->person, generation));
+    }
+    return OK;
+}
+
+/* ---- telling ---- */
+
+static int by_recipient(const void *a, const void *b) {
+    const struct named *left = a, *right = b;
+    int order = text_compare(left->recipient, right->recipient);
+    if (!order)
+        order = (left->generation > right->generation) - (left->generation < right->generation);
+    return order ? order : text_compare(left->ref, right->ref);
+}
+
+static bool together(const struct named *a, const struct named *b) {
+    return a->generation == b->generation && text_equal(a->recipient, b->recipient);
+}
+
+/* One notice about the first `count` of them. */
+static enum outcome tell(const struct naming *naming, const struct output_cause *cause,
+                         const struct named *first, size_t count, int part) {
+    const struct unit unit = {.carrier = first->recipient,
+                              .service = first->service,
+                              .role = first->role,
+                              .person = naming->person,
+                              .generation = first->generation};
+    struct notice_plan plan = {.kind = "anonymize",
+                               .cause = naming->requested ? "request" : "closed",
+                               .part = part,
+                               .shipment = first->shipment,
+                               .unit = &unit};
+    for (size_t i = 0; i < count; i++) {
+        struct text *listed = ARENA_PUSH(naming->decision->arena, &plan.disclosures);
+        if (!listed)
+            return RETRY;
+        *listed = first[i].ref;
+        if (first[i].shipment != first->shipment)
+            plan.shipment = NULL; /* of several */
+    }
+    return output_notice(naming->decision, cause, &plan);
+}
+
+static enum outcome tell_all(const struct naming *naming, const struct event *event) {
+    struct output_cause cause;
+    size_t at = 0;
+    int part = 0;
+    TRY(output_cause_of(naming->decision, event, &cause));
+    while (at < naming->list.count) {
+        const struct named *first = &naming->list.at[at];
+        size_t count = 1;
+        while (count < NOTICE_DISCLOSURES && at + count < naming->list.count &&
+               together(first, &naming->list.at[at + count]))
+            count++;
+        TRY(tell(naming, &cause, first, count, part));
+        at += count;
+        bool goes_on = at < naming->list.count && together(first, &naming->list.at[at]);
+        part = goes_on ? part + 1 : 0;
+    }
+    return OK;
+}
+
+enum outcome erasure_notices(struct decision *decision, const struct event *event, struct person *guard) {
+    struct naming naming = {.decision = decision, .person = guard->person};
+    int64_t cut_us = requested_us(decision, guard->person), generation = GENERATION_FIRST;
+    for (size_t i = 0; i < guard->whole.shipments.count; i++)
+        TRY(name_units(&naming, erasure_whole_shipment(decision, guard, i)));
+    for (size_t i = 0; i < guard->facts.cuts.count; i++) {
+        const struct cut *cut = &guard->facts.cuts.at[i];
+        if (generation < cut_us)
+            TRY(name_letters(&naming, guard, generation));
+        generation = cut->cut_us; /* also of one that does not stand: letters may have gone out under it */
+    }
+    if (!naming.list.count)
+        return OK;
+    qsort(naming.list.at, naming.list.count, sizeof(*naming.list.at), by_recipient);
+    return tell_all(&naming, event);
+}

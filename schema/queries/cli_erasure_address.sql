@@ -1,0 +1,2 @@
+-- :hash text
+SELECT merge FROM address WHERE hash = :hash

@@ -1,0 +1,2 @@
+-- :person text
+SELECT merge FROM person WHERE person = :person AND generation = -1

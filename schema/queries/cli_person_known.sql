@@ -1,0 +1,2 @@
+-- :person text
+SELECT EXISTS (SELECT FROM person WHERE person = :person)

@@ -1,0 +1,2 @@
+-- :persons text[]
+SELECT person, merge FROM person WHERE person = ANY (:persons) AND generation = -1 ORDER BY person

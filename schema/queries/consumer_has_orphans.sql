@@ -1,0 +1,1 @@
+SELECT EXISTS (SELECT FROM tombstone WHERE person IS NULL)

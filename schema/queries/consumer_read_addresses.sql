@@ -1,0 +1,2 @@
+-- :hashes text[]
+SELECT hash, revision, merge FROM address WHERE hash = ANY(:hashes)

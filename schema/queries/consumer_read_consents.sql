@@ -1,0 +1,2 @@
+-- :persons text[]
+SELECT person, fact, proof_until, proof, merge FROM consent WHERE person = ANY(:persons)

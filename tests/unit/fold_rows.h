@@ -1,0 +1,19 @@
+/* Load and store of the register in memory: what the fold's files share. */
+#ifndef KR_FOLD_ROWS_H
+#define KR_FOLD_ROWS_H
+
+#include "tests/unit/fold.h"
+
+struct loading {
+    struct fold *fold;
+    struct state *state;
+    bool news;
+};
+/* A need_touch; its context is a struct loading. */
+enum outcome fold_load(void *context, const struct need *need);
+/* Writes whatever is touched, and fails the test when a row was not loaded or its guard is not written. */
+void fold_store(struct fold *fold, const struct decision *decision);
+/* Where the parked event stands under its ref, or the count. */
+size_t fold_find_parked(const struct ref_entry *row, const struct event *event);
+
+#endif
