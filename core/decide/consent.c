@@ -113,10 +113,7 @@ enum outcome consent_recut(struct decision *decision, struct text person) {
             continue;
         all[i]->generation = generation;
         all[i]->touched = true;
-        if (cell_present(&all[i]->proof)) {
-            (void)cell_content(&all[i]->proof); /* another ring: sealed anew */
-            all[i]->proof.rewritten = true;
-        }
+        cell_moves(&all[i]->proof); /* to another ring */
         TRY(person_touch(decision, person, GENERATION_FIRST));
     }
     return consent_keep_until(decision, person);

@@ -110,6 +110,10 @@ bool cell_drop(struct cell *cell) {
     return true;
 }
 
+void cell_moves(struct cell *cell) {
+    cell->rewritten |= cell_present(cell) && text_present(cell->content);
+}
+
 bool cell_keep_until(struct cell *cell, int32_t until) {
     if (until == cell->until)
         return false;

@@ -49,6 +49,8 @@ struct text cell_content(const struct cell *cell);
 bool cell_write(struct cell *cell, struct text content);
 bool cell_keep_until(struct cell *cell, int32_t until);
 bool cell_drop(struct cell *cell);
+/* It belongs under other keys from now on: store seals it anew, opening it first when nobody has. */
+void cell_moves(struct cell *cell);
 
 /* ---- persons: customer.c ---- */
 

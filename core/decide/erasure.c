@@ -229,8 +229,7 @@ static enum outcome reseal(struct decision *decision, const struct person *guard
             if (doom->category != CATEGORY_DELIVERY || doom->generation != shipment->generation ||
                 !text_equal(doom->person, guard->person))
                 continue;
-            assert(text_present(shipment->delivery.content)); /* decide_needs asks for it */
-            shipment->delivery.rewritten = true;
+            cell_moves(&shipment->delivery);
             TRY(shipment_touch(decision, shipment));
         }
     }

@@ -6,14 +6,6 @@ enum outcome order_touch(struct decision *decision, struct order *order) {
     return person_touch(decision, order->customer_id, order->generation);
 }
 
-/* Another generation is another ring: its cells are sealed anew. */
-static void reseal(struct cell *cell) {
-    if (!cell_present(cell))
-        return;
-    assert(text_present(cell->content)); /* decide_needs must ask for it */
-    cell->rewritten = true;
-}
-
 /* The generation of the earliest placed or changed, else of the earliest fact. */
 static bool order_regenerate(const struct decision *decision, struct order *order) {
     int64_t time_us = order->first_version_us != TIME_NONE ? order->first_version_us : order->first_fact_us;
@@ -21,9 +13,9 @@ static bool order_regenerate(const struct decision *decision, struct order *orde
     if (generation == order->generation)
         return false;
     order->generation = generation;
-    reseal(&order->claim);
-    reseal(&order->voucher);
-    reseal(&order->oss);
+    cell_moves(&order->claim); /* another generation is another ring */
+    cell_moves(&order->voucher);
+    cell_moves(&order->oss);
     return true;
 }
 

@@ -127,10 +127,7 @@ bool shipment_regenerate(const struct decision *decision, struct shipment *shipm
     if (generation == shipment->generation)
         return false;
     shipment->generation = generation;
-    if (cell_present(&shipment->delivery)) {
-        assert(text_present(shipment->delivery.content)); /* another ring: sealed anew */
-        shipment->delivery.rewritten = true;
-    }
+    cell_moves(&shipment->delivery); /* to another ring */
     return true;
 }
 
