@@ -91,8 +91,10 @@ static enum outcome name_letters(struct naming *naming, const struct person *gua
         if (letter->state == UNIT_ERASED)
             continue;
         struct ref ref = letter_ref(naming->decision->ref_key, row, letter);
-        const struct named named = {
-            .recipient = letter->recipient, .service = letter->service, .generation = generation};
+        const struct named named = {.recipient = letter->recipient,
+                                    .service = letter->service,
+                                    .generation = generation,
+                                    .requested = true};
         TRY(name(naming, &named, &ref));
         letter->state = UNIT_ERASED;
         TRY(person_touch(naming->decision, row->person, generation));
