@@ -43,11 +43,12 @@ struct named {
     int64_t generation;
     struct text ref;
     const struct shipment *shipment; /* NULL: a letter */
+    bool requested;                  /* else it strayed because of a closed */
 };
 struct naming {
     struct decision *decision;
     struct text person;
-    bool requested; /* by a request: else only what strayed is named */
+    bool closed; /* the event is one: what strayed is no more than moved */
     LIST(struct named) list;
 };
 
@@ -73,10 +74,10 @@ static enum outcome name_units(struct naming *naming, struct shipment *shipment)
                                     .service = unit->service,
                                     .role = unit->role,
                                     .generation = unit->generation,
-                                    .shipment = shipment};
+                                    .shipment = shipment,
+                                    .requested = erased || !naming->closed};
         TRY(name(naming, &named, &ref));
-        naming->requested |= erased;
-        unit->state = erased ? UNIT_ERASED : UNIT_ANONYMIZED;
+        unit->state = named.requested ? UNIT_ERASED : UNIT_ANONYMIZED;
         TRY(shipment_touch(naming->decision, shipment));
     }
     return OK;
@@ -90,10 +91,11 @@ static enum outcome name_letters(struct naming *naming, const struct person *gua
         if (letter->state == UNIT_ERASED)
             continue;
         struct ref ref = letter_ref(naming->decision->ref_key, row, letter);
-        const struct named named = {
-            .recipient = letter->recipient, .service = letter->service, .generation = generation};
+        const struct named named = {.recipient = letter->recipient,
+                                    .service = letter->service,
+                                    .generation = generation,
+                                    .requested = true};
         TRY(name(naming, &named, &ref));
-        naming->requested = true;
         letter->state = UNIT_ERASED;
         TRY(person_touch(naming->decision, row->person, generation));
     }
@@ -107,10 +109,13 @@ static int by_recipient(const void *a, const void *b) {
     int order = text_compare(left->recipient, right->recipient);
     if (!order)
         order = (left->generation > right->generation) - (left->generation < right->generation);
+    if (!order)
+        order = right->requested - left->requested;
     return order ? order : text_compare(left->ref, right->ref);
 }
 
-static bool together(const struct named *a, const struct named *b) {
+/* Their notices would have the same name, but for its part. */
+static bool same_name(const struct named *a, const struct named *b) {
     return a->generation == b->generation && text_equal(a->recipient, b->recipient);
 }
 
@@ -123,7 +128,7 @@ static enum outcome tell(const struct naming *naming, const struct output_cause 
                               .person = naming->person,
                               .generation = first->generation};
     struct notice_plan plan = {.kind = "anonymize",
-                               .cause = naming->requested ? "request" : "closed",
+                               .cause = first->requested ? "request" : "closed",
                                .part = part,
                                .shipment = first->shipment,
                                .unit = &unit};
@@ -147,18 +152,20 @@ static enum outcome tell_all(const struct naming *naming, const struct event *ev
         const struct named *first = &naming->list.at[at];
         size_t count = 1;
         while (count < NOTICE_DISCLOSURES && at + count < naming->list.count &&
-               together(first, &naming->list.at[at + count]))
+               same_name(first, &naming->list.at[at + count]) &&
+               first->requested == naming->list.at[at + count].requested)
             count++;
         TRY(tell(naming, &cause, first, count, part));
         at += count;
-        bool goes_on = at < naming->list.count && together(first, &naming->list.at[at]);
+        bool goes_on = at < naming->list.count && same_name(first, &naming->list.at[at]);
         part = goes_on ? part + 1 : 0;
     }
     return OK;
 }
 
 enum outcome erasure_notices(struct decision *decision, const struct event *event, struct person *guard) {
-    struct naming naming = {.decision = decision, .person = guard->person};
+    struct naming naming = {
+        .decision = decision, .person = guard->person, .closed = event->type == CUSTOMER_CLOSED};
     int64_t cut_us = requested_us(decision, guard->person), generation = GENERATION_FIRST;
     for (size_t i = 0; i < guard->whole.shipments.count; i++)
         TRY(name_units(&naming, erasure_whole_shipment(decision, guard, i)));

@@ -92,6 +92,7 @@ static enum outcome notice_refs(struct asking *asking, const struct person *guar
         units += shipment ? shipment->units.count : 0;
     }
     int parts = 1 + (int)(units / NOTICE_DISCLOSURES);
+    parts += asking->event->type == CUSTOMER_CLOSED; /* its notices may have two causes */
     TRY(generation_refs(asking, guard, GENERATION_FIRST, parts));
     for (size_t i = 0; i < guard->facts.cuts.count; i++)
         TRY(generation_refs(asking, guard, guard->facts.cuts.at[i].cut_us, parts));
