@@ -4,6 +4,7 @@
 
 #include "consumer/decode_envelope.h"
 #include "consumer/decode_tables.h"
+#include "core/decide/state.h"
 #include "core/iso.h"
 #include "core/nfc.h"
 #include "core/term.h"
@@ -85,8 +86,7 @@ static enum reason judge_text(const struct field *field, struct text text) {
     bool fine = false;
     switch (field->kind) {
     case KIND_CUSTOMER_ID:
-        if (judge_id(text, field->most) == REASON_NONE && text.size >= 10 &&
-            memcmp(text.at, "recipient:", 10) == 0) {
+        if (judge_id(text, field->most) == REASON_NONE && person_is_recipient(text)) {
             return REASON_BAD_ID;
         }
         return judge_id(text, field->most);

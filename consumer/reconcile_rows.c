@@ -2,6 +2,7 @@
 #include "consumer/reconcile_rows.h"
 
 #include "consumer/erase.h"
+#include "consumer/register_postgres.h"
 #include "core/clock.h"
 #include "core/decide/pack.h"
 #include "core/operator.h"
@@ -247,37 +248,18 @@ static enum outcome take_floors(struct arena *arena, struct text person, struct 
     return outcome;
 }
 
-static struct db_params *doomed_params(struct arena *arena, const struct redoom *redoom) {
-    size_t count = redoom->dooms.count;
-    struct db_params *params = db_params_new(arena, query_consumer_write_doomed.params);
-    struct db_column *person = db_column(params, DB_TEXT, count);
-    struct db_column *generation = db_column(params, DB_INT8, count);
-    struct db_column *category = db_column(params, DB_INT2, count);
-    struct db_column *cells = db_column(params, DB_INT4, count);
-    struct db_column *transit = db_column(params, DB_INT4, count);
-    for (size_t i = 0; i < count; i++) {
-        const struct key_doom *doom = &redoom->dooms.at[i];
-        db_put_text(person, doom->person);
-        db_put_int(generation, doom->generation);
-        db_put_int(category, (int64_t)doom->category);
-        db_put_int(cells, doom->cells);
-        db_put_int(transit, doom->transit);
-    }
-    if (params)
-        db_param_time(params, clock_system.now_us(NULL));
-    return params;
-}
-
 /* Both statements commit together at the end of the round trip. */
 static enum outcome write_redoom(struct db *reg, struct arena *arena, const struct redoom *redoom,
                                  struct err *err) {
-    struct db_params *dooms = doomed_params(arena, redoom);
+    struct db_params *dooms =
+        erase_dooms_params(arena, &query_consumer_write_doomed, redoom->dooms.at, redoom->dooms.count);
     struct db_params *params = db_params_new(arena, query_reconcile_undestroyed.params);
     struct db_column *persons = db_column(params, DB_TEXT, redoom->count);
     for (size_t i = 0; i < redoom->count; i++)
         db_put_text(persons, redoom->persons[i]);
     if (!dooms || !params)
         return no_memory(err);
+    db_param_time(dooms, clock_system.now_us(NULL));
     enum outcome outcome = db_send(reg, &query_consumer_write_doomed, dooms, err);
     if (outcome == OK)
         outcome = db_send(reg, &query_reconcile_undestroyed, params, err);

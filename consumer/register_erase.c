@@ -171,16 +171,16 @@ static enum outcome register_count(void *context, int64_t *count, struct err *er
 
 /* ---- done ---- */
 
-static struct db_params *doomed_params(struct arena *arena, const struct erase_portion *portion) {
-    size_t count = portion->dooms.count;
-    struct db_params *params = db_params_new(arena, query_consumer_erase_done.params);
+struct db_params *erase_dooms_params(struct arena *arena, const struct query *query,
+                                     const struct key_doom *dooms, size_t count) {
+    struct db_params *params = db_params_new(arena, query->params);
     struct db_column *person = db_column(params, DB_TEXT, count);
     struct db_column *generation = db_column(params, DB_INT8, count);
     struct db_column *category = db_column(params, DB_INT2, count);
     struct db_column *cells = db_column(params, DB_INT4, count);
     struct db_column *transit = db_column(params, DB_INT4, count);
     for (size_t i = 0; i < count; i++) {
-        const struct key_doom *doom = &portion->dooms.at[i];
+        const struct key_doom *doom = &dooms[i];
         db_put_text(person, doom->person);
         db_put_int(generation, doom->generation);
         db_put_int(category, (int64_t)doom->category);
@@ -219,7 +219,10 @@ static enum outcome register_destroyed(void *context, struct arena *arena,
         return away(err);
     enum outcome outcome = db_send(reg->db, &query_consumer_begin, NULL, err);
     if (outcome == OK)
-        outcome = db_send(reg->db, &query_consumer_erase_done, doomed_params(arena, portion), err);
+        outcome = db_send(
+            reg->db, &query_consumer_erase_done,
+            erase_dooms_params(arena, &query_consumer_erase_done, portion->dooms.at, portion->dooms.count),
+            err);
     if (outcome == OK)
         outcome = db_send(reg->db, &query_consumer_erase_destroyed, cuts_params(arena, portion), err);
     if (outcome == OK)

@@ -43,4 +43,10 @@ enum outcome register_write(void *reg, struct arena *arena, struct write *write,
 enum outcome register_noted(struct register_postgres *reg, enum outcome outcome);
 enum outcome register_no_memory(struct err *err);
 
+/* What is doomed, as the columns person, generation, category, cells, transit of a statement that begins with
+ * them. */
+struct key_doom;
+struct db_params *erase_dooms_params(struct arena *arena, const struct query *query,
+                                     const struct key_doom *dooms, size_t count);
+
 #endif

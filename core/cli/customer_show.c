@@ -205,7 +205,7 @@ static int show_shipments(struct showing *showing) {
     struct db_result *result = NULL;
     struct output *output = showing->session->output;
     bool kept = true;
-    bool recipient = showing->person.size >= 10 && memcmp(showing->person.at, "recipient:", 10) == 0;
+    bool recipient = person_is_recipient(showing->person);
     int code = ask(showing, recipient ? &query_cli_show_gifts : &query_cli_show_shipments, &result);
     if (code != EXIT_FINE)
         return code;

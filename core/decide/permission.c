@@ -372,10 +372,9 @@ static enum outcome follow_lines(struct decision *decision, const struct event *
 
 enum outcome permission_follow(struct decision *decision, const struct event *event, struct text person,
                                struct text profile_before) {
-    static const struct text recipient = {"recipient:", sizeof("recipient:") - 1};
     struct person *guard = state_find_guard(decision->state, person);
     bool learnt = false;
-    if (!guard || (person.size > recipient.size && memcmp(person.at, recipient.at, recipient.size) == 0))
+    if (!guard || person_is_recipient(person))
         return OK;
     TRY(know_tokens(decision, guard, &learnt));
     TRY(follow_lines(decision, event, guard));
