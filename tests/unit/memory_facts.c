@@ -3,25 +3,6 @@
 #include <assert.h>
 #include <stdio.h>
 
-/* The first row of a list that meets the condition on `row`, or NULL. */
-#define FIND(list, condition)                                                                                \
-    ({                                                                                                       \
-        __typeof__((list).at) found = NULL;                                                                  \
-        for (size_t n_ = 0; n_ < (list).count && !found; n_++) {                                             \
-            __typeof__((list).at) row = &(list).at[n_];                                                      \
-            if (condition)                                                                                   \
-                found = row;                                                                                 \
-        }                                                                                                    \
-        found;                                                                                               \
-    })
-#define ROW(list, condition)                                                                                 \
-    ({                                                                                                       \
-        __typeof__((list).at) there = FIND(list, condition);                                                 \
-        if (!there)                                                                                          \
-            there = ARENA_PUSH(&memory->kept, &(list));                                                      \
-        assert(there);                                                                                       \
-        there;                                                                                               \
-    })
 #define READ(list, condition)                                                                                \
     do {                                                                                                     \
         rows->list.at = arena_array(arena, sizeof(*rows->list.at), memory->list.count + 1);                  \
@@ -123,13 +104,13 @@ size_t memory_facts_unpublished(struct memory_register *memory, struct arena *ar
 bool memory_facts_guarded(struct memory_register *memory, const struct write *write) {
     for (size_t i = 0; i < write->requests.count; i++) {
         const struct request *at = write->requests.at[i].at;
-        const struct row_guarded *there = FIND(memory->requests, text_equal(row->key, at->request_id));
+        const struct row_guarded *there = MEMORY_FIND(memory->requests, text_equal(row->key, at->request_id));
         if ((there ? there->revision : 0) != at->revision)
             return false;
     }
     for (size_t i = 0; i < write->addresses.count; i++) {
         const struct address *at = write->addresses.at[i].at;
-        const struct row_guarded *there = FIND(memory->addresses, text_equal(row->key, at->hash));
+        const struct row_guarded *there = MEMORY_FIND(memory->addresses, text_equal(row->key, at->hash));
         if ((there ? there->revision : 0) != at->revision)
             return false;
     }
@@ -139,19 +120,20 @@ bool memory_facts_guarded(struct memory_register *memory, const struct write *wr
 static void apply_erasures(struct memory_register *memory, const struct write *write) {
     for (size_t i = 0; i < write->tombstones.count; i++) {
         const struct write_tombstone *at = &write->tombstones.at[i];
-        struct memory_tombstone *to = ROW(memory->tombstones, text_equal(row->subject, at->subject) &&
-                                                                  row->cut.cut_us == at->at->cut_us);
+        struct memory_tombstone *to = MEMORY_ROW(memory->tombstones, text_equal(row->subject, at->subject) &&
+                                                                         row->cut.cut_us == at->at->cut_us);
         *to = (struct memory_tombstone){.subject = memory_keep(memory, at->subject),
                                         .person = memory_keep(memory, at->person),
                                         .generation = at->generation,
                                         .cut = *at->at,
-                                        .categories = memory_keep(memory, at->categories)};
+                                        .categories = memory_keep(memory, at->categories),
+                                        .version = ++memory->version};
     }
     for (size_t i = 0; i < write->doomed.count; i++) {
         const struct key_doom *at = &write->doomed.at[i];
-        struct key_doom *to =
-            ROW(memory->doomed, text_equal(row->person, at->person) && row->generation == at->generation &&
-                                    row->category == at->category);
+        struct key_doom *to = MEMORY_ROW(memory->doomed, text_equal(row->person, at->person) &&
+                                                             row->generation == at->generation &&
+                                                             row->category == at->category);
         struct key_doom kept = *at;
         kept.person = memory_keep(memory, at->person);
         kept.cells = to->cells > at->cells ? to->cells : at->cells;
@@ -161,42 +143,42 @@ static void apply_erasures(struct memory_register *memory, const struct write *w
     for (size_t i = 0; i < write->resealed.count; i++) {
         const struct write_resealed *at = &write->resealed.at[i];
         struct row_unpublished *to =
-            FIND(memory->outbox, row->seq == at->seq && text_equal(row->row_id, at->row_id));
-        assert(to);
-        to->body = memory_keep(memory, at->body);
+            MEMORY_FIND(memory->outbox, row->seq == at->seq && text_equal(row->row_id, at->row_id));
+        if (to) /* else its partition was dropped meanwhile: it is published */
+            to->body = memory_keep(memory, at->body);
     }
 }
 
 void memory_facts_apply(struct memory_register *memory, const struct write *write) {
     for (size_t i = 0; i < write->consents.count; i++) {
         const struct consent *at = write->consents.at[i].at;
-        struct row_consent *to =
-            ROW(memory->consents, text_equal(row->person, at->person) && text_equal(row->fact, at->fact));
+        struct row_consent *to = MEMORY_ROW(memory->consents, text_equal(row->person, at->person) &&
+                                                                  text_equal(row->fact, at->fact));
         *to = (struct row_consent){memory_keep(memory, at->person), memory_keep(memory, at->fact),
                                    memory_keep_cell(memory, &at->proof),
                                    memory_keep(memory, write->consents.at[i].merge)};
     }
     for (size_t i = 0; i < write->requests.count; i++) {
         const struct request *at = write->requests.at[i].at;
-        struct row_guarded *to = ROW(memory->requests, text_equal(row->key, at->request_id));
+        struct row_guarded *to = MEMORY_ROW(memory->requests, text_equal(row->key, at->request_id));
         *to = (struct row_guarded){memory_keep(memory, at->request_id), at->revision + 1,
                                    memory_keep(memory, write->requests.at[i].merge)};
     }
     for (size_t i = 0; i < write->addresses.count; i++) {
         const struct address *at = write->addresses.at[i].at;
-        struct row_guarded *to = ROW(memory->addresses, text_equal(row->key, at->hash));
+        struct row_guarded *to = MEMORY_ROW(memory->addresses, text_equal(row->key, at->hash));
         *to = (struct row_guarded){memory_keep(memory, at->hash), at->revision + 1,
                                    memory_keep(memory, write->addresses.at[i].merge)};
     }
     apply_erasures(memory, write);
 }
 
-void memory_facts_sent(struct memory_register *memory, const struct write_output *output) {
+void memory_facts_sent(struct memory_register *memory, const struct write_output *output, int64_t seq) {
     const struct output *at = output->at;
     struct row_unpublished *to = ARENA_PUSH(&memory->kept, &memory->outbox);
     assert(to);
     *to = (struct row_unpublished){
-        .seq = (int64_t)memory->outbox.count,
+        .seq = seq,
         .row_id = memory_keep(memory, (struct text){(const char *)output->row_id, ROW_ID_BYTES}),
         .person = memory_keep(memory, at->person),
         .generation = at->generation,
@@ -221,8 +203,9 @@ void memory_facts_told(struct memory_register *memory, const struct output *outp
     bool notice = is_type(output, "register.disclosure.corrected") ||
                   is_type(output, "register.disclosure.withdrawn") ||
                   is_type(output, "register.notice.anonymize");
-    struct memory_told *to = one_by_one ? NULL
-                                        : FIND(memory->told, text_equal(row->topic, output->topic) &&
+    struct memory_told *to = one_by_one
+                                 ? NULL
+                                 : MEMORY_FIND(memory->told, text_equal(row->topic, output->topic) &&
                                                                  text_equal(row->key, output->key) &&
                                                                  (!notice || holds(row->line, output->type)));
     int size =

@@ -13,7 +13,7 @@ void memory_facts_apply(struct memory_register *memory, const struct write *writ
 /* A new output; line: as it stands in `outputs`. */
 void memory_facts_told(struct memory_register *memory, const struct output *output, struct text line);
 /* A sealed row of the outbox. */
-void memory_facts_sent(struct memory_register *memory, const struct write_output *output);
+void memory_facts_sent(struct memory_register *memory, const struct write_output *output, int64_t seq);
 /* As register_ops.unpublished. */
 size_t memory_facts_unpublished(struct memory_register *memory, struct arena *arena,
                                 const struct key_doom *dooms, size_t count, struct row_unpublished **rows);

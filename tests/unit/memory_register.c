@@ -72,7 +72,7 @@ struct text memory_keep(struct memory_register *memory, struct text text) {
     return copy;
 }
 
-static struct memory_position *position_of(struct memory_register *memory, struct text topic,
+struct memory_position *memory_position_of(struct memory_register *memory, struct text topic,
                                            int32_t partition) {
     for (size_t i = 0; i < memory->positions.count; i++)
         if (text_is(topic, memory->positions.at[i].topic) && memory->positions.at[i].partition == partition)
@@ -109,8 +109,41 @@ void memory_register_restart(struct memory_register *memory) {
         memory->positions.at[i].fetch = -1;
 }
 
+#define COPY_LIST(list)                                                                                      \
+    do {                                                                                                     \
+        to->list = from->list;                                                                               \
+        to->list.at = arena_array(&to->kept, sizeof *from->list.at, from->list.count + 1);                   \
+        to->list.room = from->list.count + 1;                                                                \
+        assert(to->list.at);                                                                                 \
+        if (from->list.count)                                                                                \
+            memcpy(to->list.at, from->list.at, from->list.count * sizeof *from->list.at);                    \
+    } while (0)
+
+void memory_register_copy(struct memory_register *to, const struct memory_register *from) {
+    COPY_LIST(positions);
+    COPY_LIST(persons);
+    COPY_LIST(orders);
+    COPY_LIST(shipments);
+    COPY_LIST(consignees);
+    COPY_LIST(consents);
+    COPY_LIST(requests);
+    COPY_LIST(addresses);
+    COPY_LIST(tombstones);
+    COPY_LIST(doomed);
+    COPY_LIST(outbox);
+    COPY_LIST(notices);
+    COPY_LIST(refs);
+    COPY_LIST(parked);
+    COPY_LIST(emitted);
+    COPY_LIST(outputs);
+    COPY_LIST(told);
+    COPY_LIST(dead_letters);
+    to->published = from->published;
+    to->version = from->version;
+}
+
 struct memory_position *memory_position(struct memory_register *memory, const char *topic) {
-    struct memory_position *position = position_of(memory, text_of(topic), 0);
+    struct memory_position *position = memory_position_of(memory, text_of(topic), 0);
     return position ? position : add_position(memory, topic);
 }
 
@@ -159,7 +192,8 @@ static enum outcome memory_poll(void *context, int timeout_ms, struct topic_poll
     }
     for (size_t i = 0; i < memory->records.count; i++) {
         struct memory_record *record = &memory->records.at[i];
-        struct memory_position *position = position_of(memory, text_of(record->topic), record->partition);
+        struct memory_position *position =
+            memory_position_of(memory, text_of(record->topic), record->partition);
         /* In the order of turns, so that disturbed runs see what the undisturbed one saw. */
         if (position->fetch < 0 && position->row.next <= record->offset)
             return OK;
@@ -218,7 +252,7 @@ static enum outcome memory_assign(void *context, const struct topic_place *place
     for (size_t i = 0; i < memory->positions.count; i++)
         memory->positions.at[i].fetch = -1;
     for (size_t i = 0; i < count; i++)
-        position_of(memory, places[i].topic, places[i].partition)->fetch = places[i].offset;
+        memory_position_of(memory, places[i].topic, places[i].partition)->fetch = places[i].offset;
     return done_locally(memory);
 }
 
@@ -229,7 +263,7 @@ static enum outcome memory_watermarks(void *context, struct text topic, int32_t 
     if (memory->broker_away)
         return err_set(err, RETRY, 0, "Kafka is away");
     *low = 0;
-    *high = position_of(memory, topic, partition)->end;
+    *high = memory_position_of(memory, topic, partition)->end;
     return OK;
 }
 
@@ -284,7 +318,7 @@ static enum outcome memory_claim(void *context, const struct claim *claim, struc
     struct memory_register *memory = context;
     NEEDS_CONNECTION();
     MAY_FAIL();
-    struct memory_position *position = position_of(memory, claim->topic, claim->partition);
+    struct memory_position *position = memory_position_of(memory, claim->topic, claim->partition);
     if (position->row.epoch++ == 0) {
         position->row.next = claim->first;
         snprintf(position->cluster_id, sizeof position->cluster_id, "%.*s", TEXT_ARGS(claim->cluster_id));
@@ -300,7 +334,7 @@ static enum outcome memory_park(void *context, struct text topic, int32_t partit
     struct memory_register *memory = context;
     NEEDS_CONNECTION();
     MAY_FAIL();
-    struct memory_position *position = position_of(memory, topic, partition);
+    struct memory_position *position = memory_position_of(memory, topic, partition);
     if (position->row.epoch != epoch)
         return err_set(err, FENCED, 0, "claimed by somebody else");
     snprintf(position->parked, sizeof position->parked, "%.*s", TEXT_ARGS(reason));
@@ -308,17 +342,6 @@ static enum outcome memory_park(void *context, struct text topic, int32_t partit
 }
 
 /* ---- the register: rows ---- */
-
-#define FIND(memory, list, condition)                                                                        \
-    ({                                                                                                       \
-        __typeof__((memory)->list.at) found = NULL;                                                          \
-        for (size_t n_ = 0; n_ < (memory)->list.count && !found; n_++) {                                     \
-            __typeof__((memory)->list.at) row = &(memory)->list.at[n_];                                      \
-            if (condition)                                                                                   \
-                found = row;                                                                                 \
-        }                                                                                                    \
-        found;                                                                                               \
-    })
 
 #define READ(list, keys_of, condition)                                                                       \
     do {                                                                                                     \
@@ -333,11 +356,8 @@ static enum outcome memory_park(void *context, struct text topic, int32_t partit
         }                                                                                                    \
     } while (0)
 
-static enum outcome memory_read(void *context, struct arena *arena, const struct read_request *request,
-                                struct read_rows *rows, struct err *err) {
-    struct memory_register *memory = context;
-    NEEDS_CONNECTION();
-    MAY_FAIL();
+void memory_read_rows(struct memory_register *memory, struct arena *arena, const struct read_request *request,
+                      struct read_rows *rows) {
     *rows = (struct read_rows){0};
     READ(refs, refs, text_equal(row->ref, key->owner));
     memory_parked_read(memory, arena, request, rows);
@@ -347,6 +367,14 @@ static enum outcome memory_read(void *context, struct arena *arena, const struct
          text_equal(row->customer_id, key->owner) && text_equal(row->shipment_id, key->object));
     READ(notices, notices, text_equal(row->person, key->owner) && text_equal(row->notice_ref, key->object));
     memory_facts_read(memory, arena, request, rows);
+}
+
+static enum outcome memory_read(void *context, struct arena *arena, const struct read_request *request,
+                                struct read_rows *rows, struct err *err) {
+    struct memory_register *memory = context;
+    NEEDS_CONNECTION();
+    MAY_FAIL();
+    memory_read_rows(memory, arena, request, rows);
     return done(memory, err);
 }
 
@@ -371,20 +399,20 @@ static enum outcome memory_lock(void *context, struct arena *arena, const struct
     return done(memory, err);
 }
 
-static bool guards_hold(struct memory_register *memory, const struct write *write) {
+bool memory_guards_hold(struct memory_register *memory, const struct write *write) {
     for (size_t i = 0; i < write->persons.count; i++) {
         const struct person *person = write->persons.at[i].at;
-        struct row_person *there =
-            FIND(memory, persons,
-                 text_equal(row->person, person->person) && row->generation == person->generation);
+        struct row_person *there = MEMORY_FIND(memory->persons, text_equal(row->person, person->person) &&
+                                                                    row->generation == person->generation);
         if ((there ? there->revision : 0) != person->revision)
             return false;
     }
     for (size_t i = 0; i < write->refs_new.count; i++)
-        if (FIND(memory, refs, text_equal(row->ref, write->refs_new.at[i]->ref)))
+        if (MEMORY_FIND(memory->refs, text_equal(row->ref, write->refs_new.at[i]->ref)))
             return false;
     for (size_t i = 0; i < write->refs_parked.count; i++) {
-        struct row_ref *there = FIND(memory, refs, text_equal(row->ref, write->refs_parked.at[i]->ref));
+        struct row_ref *there =
+            MEMORY_FIND(memory->refs, text_equal(row->ref, write->refs_parked.at[i]->ref));
         if (!there || text_present(there->recipient))
             return false;
     }
@@ -402,22 +430,27 @@ static bool is_poison(const struct memory_register *memory, const struct write *
     return false;
 }
 
-static enum outcome memory_write(void *context, struct arena *arena, struct write *write, struct err *err) {
-    struct memory_register *memory = context;
+bool memory_advances_hold(struct memory_register *memory, const struct write *write) {
     bool lost = false;
-    (void)arena;
-    NEEDS_CONNECTION();
-    MAY_FAIL();
     for (size_t i = 0; i < write->advances.count; i++) {
         struct advance *advance = &write->advances.at[i];
-        const struct memory_position *position = position_of(memory, advance->topic, advance->partition);
+        const struct memory_position *position =
+            memory_position_of(memory, advance->topic, advance->partition);
         advance->lost = position->row.epoch != advance->epoch || position->row.next != advance->next ||
                         position->parked[0];
         lost |= advance->lost;
     }
-    if (lost)
+    return !lost;
+}
+
+static enum outcome memory_write(void *context, struct arena *arena, struct write *write, struct err *err) {
+    struct memory_register *memory = context;
+    (void)arena;
+    NEEDS_CONNECTION();
+    MAY_FAIL();
+    if (!memory_advances_hold(memory, write))
         return err_set(err, FENCED, 0, "claimed by somebody else");
-    write->guard_missed = !guards_hold(memory, write) || fails_now(memory, FAULT_GUARD);
+    write->guard_missed = !memory_guards_hold(memory, write) || fails_now(memory, FAULT_GUARD);
     if (write->guard_missed)
         return err_set(err, RETRY, 0, "a guard was missed");
     if (is_poison(memory, write)) {
@@ -429,95 +462,6 @@ static enum outcome memory_write(void *context, struct arena *arena, struct writ
     return done(memory, err);
 }
 
-struct row_cell memory_keep_cell(struct memory_register *memory, const struct cell *cell) {
-    return (struct row_cell){cell->until,
-                             cell->until == DATE_NONE ? TEXT_ABSENT : memory_keep(memory, cell->sealed)};
-}
-
-/* The stored row, or a new one. */
-#define ROW(list, condition)                                                                                 \
-    ({                                                                                                       \
-        __typeof__(memory->list.at) there = FIND(memory, list, condition);                                   \
-        if (!there)                                                                                          \
-            there = ARENA_PUSH(&memory->kept, &memory->list);                                                \
-        assert(there);                                                                                       \
-        there;                                                                                               \
-    })
-
-static void apply_aggregates(struct memory_register *memory, const struct write *write) {
-    for (size_t i = 0; i < write->persons.count; i++) {
-        const struct person *at = write->persons.at[i].at;
-        struct row_person *to =
-            ROW(persons, text_equal(row->person, at->person) && row->generation == at->generation);
-        *to = (struct row_person){memory_keep(memory, at->person), at->generation, at->revision + 1,
-                                  memory_keep_cell(memory, &at->profile),
-                                  memory_keep(memory, write->persons.at[i].merge)};
-    }
-    for (size_t i = 0; i < write->orders.count; i++) {
-        const struct order *at = write->orders.at[i].at;
-        struct row_order *to = ROW(orders, text_equal(row->customer_id, at->customer_id) &&
-                                               text_equal(row->order_id, at->order_id));
-        *to = (struct row_order){
-            memory_keep(memory, at->customer_id), memory_keep(memory, at->order_id),
-            memory_keep_cell(memory, &at->claim), memory_keep_cell(memory, &at->voucher),
-            memory_keep_cell(memory, &at->oss),   memory_keep(memory, write->orders.at[i].merge)};
-    }
-    for (size_t i = 0; i < write->shipments.count; i++) {
-        const struct shipment *at = write->shipments.at[i].at;
-        size_t before = memory->shipments.count;
-        struct row_shipment *to = ROW(shipments, text_equal(row->customer_id, at->customer_id) &&
-                                                     text_equal(row->shipment_id, at->shipment_id));
-        *to = (struct row_shipment){
-            memory_keep(memory, at->customer_id), memory_keep(memory, at->shipment_id),
-            memory_keep_cell(memory, &at->delivery), memory_keep(memory, write->shipments.at[i].merge)};
-        if (memory->shipments.count > before)
-            (void)ARENA_PUSH(&memory->kept, &memory->consignees);
-        memory->consignees.at[to - memory->shipments.at] = memory_keep(memory, at->person);
-    }
-    for (size_t i = 0; i < write->notices.count; i++) {
-        const struct notice *at = write->notices.at[i].at;
-        struct row_notice *to =
-            ROW(notices, text_equal(row->person, at->person) && text_equal(row->notice_ref, at->notice_ref));
-        *to = (struct row_notice){memory_keep(memory, at->person), memory_keep(memory, at->notice_ref),
-                                  memory_keep_cell(memory, &at->ground),
-                                  memory_keep(memory, write->notices.at[i].merge)};
-    }
-}
-
-static struct text output_line(struct memory_register *memory, const struct output *output, bool with_body) {
-    char line[4096], id[37];
-    output_id_write(&output->id, id);
-    int size = snprintf(line, sizeof line, "%.*s %.*s %s %s%s%.*s", TEXT_ARGS(output->subject),
-                        TEXT_ARGS(output->topic), output->type, id, with_body ? " " : "",
-                        with_body ? (int)output->body.size : 0, output->body.at);
-    assert(size > 0 && (size_t)size < sizeof line);
-    return memory_keep(memory, (struct text){line, (size_t)size});
-}
-
-static void apply_outputs(struct memory_register *memory, const struct write *write) {
-    for (size_t i = 0; i < write->outputs.count; i++) {
-        const struct output *output = write->outputs.at[i].at;
-        struct text identity = output_line(memory, output, false);
-        if (FIND(memory, outputs,
-                 row->size > identity.size && memcmp(row->at, identity.at, identity.size) == 0))
-            continue; /* emitted before */
-        struct text *to = ARENA_PUSH(&memory->kept, &memory->outputs);
-        *to = output_line(memory, output, true);
-        memory_facts_told(memory, output, *to);
-        if (text_present(output->person))
-            memory_facts_sent(memory, &write->outputs.at[i]);
-    }
-    for (size_t i = 0; i < write->dead_letters.count; i++) {
-        const struct output *output = write->dead_letters.at[i]->at;
-        char line[256];
-        snprintf(line, sizeof line, "%.*s/%d/%lld %s %s", TEXT_ARGS(output->dead.topic),
-                 output->dead.partition, (long long)output->dead.offset,
-                 reason_names[output->dead.refusal.reason], output->dead.refusal.detail);
-        struct text *to = ARENA_PUSH(&memory->kept, &memory->dead_letters);
-        *to = memory_keep(memory, text_of(line));
-    }
-}
-
 static enum outcome memory_commit(void *context, struct err *err) {
     struct memory_register *memory = context;
     NEEDS_CONNECTION();
@@ -525,22 +469,9 @@ static enum outcome memory_commit(void *context, struct err *err) {
     const struct write *write = memory->pending;
     assert(write);
     memory->pending = NULL;
-    if (!fails_now(memory,
-                   FAULT_FENCED)) /* else whoever claimed was first; the row's lock makes that impossible */
-        for (size_t i = 0; i < write->advances.count; i++) {
-            const struct advance *advance = &write->advances.at[i];
-            struct claimed *row = &position_of(memory, advance->topic, advance->partition)->row;
-            row->next = advance->after;
-            row->decided_us = advance->decided_us;
-            if (advance->fingerprint.offset >= 0)
-                row->fingerprint = advance->fingerprint;
-        }
-    else
+    if (fails_now(memory, FAULT_FENCED)) /* whoever claimed was first; the row's lock makes that impossible */
         return err_set(err, RETRY, 0, "planted: the backend was ended before its COMMIT");
-    apply_aggregates(memory, write);
-    memory_facts_apply(memory, write);
-    memory_parked_apply(memory, write);
-    apply_outputs(memory, write);
+    memory_apply(memory, write, NULL);
     return done(memory, err);
 }
 

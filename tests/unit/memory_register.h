@@ -42,6 +42,8 @@ struct memory_tombstone {
     int64_t generation;
     struct cut cut;
     struct text categories;
+    int64_t version; /* another one after each write, as a row's xmin is */
+    bool destroyed;
 };
 
 /* Outputs that may be told in other steps by another schedule, by what they come to: disclosures and dead
@@ -68,9 +70,14 @@ struct memory_register {
     LIST(struct row_notice) notices;
     LIST(struct row_ref) refs;
     LIST(struct row_parked) parked;
-    LIST(struct text) outputs;      /* "subject topic type id body", emitted ids once */
+    LIST(struct output_id) emitted; /* of every output ever, each once */
+    LIST(struct text) outputs;      /* "subject topic type id body" */
     LIST(struct memory_told) told;  /* what these come to */
     LIST(struct text) dead_letters; /* "topic/partition/offset reason detail" */
+    int64_t version;                /* of the last written tombstone */
+    /* Given: new outputs are his affair (tests/simulator), and `outputs` and `told` stay empty. */
+    void (*tell)(void *context, const struct write_output *output, int64_t seq);
+    void *tell_context;
     struct write *pending;
     bool connected, reassigned;
     bool register_away, broker_away; /* until the test says otherwise */
@@ -98,6 +105,45 @@ struct memory_position *memory_position(struct memory_register *memory, const ch
 /* A copy that lives as long as the register. */
 struct text memory_keep(struct memory_register *memory, struct text text);
 struct row_cell memory_keep_cell(struct memory_register *memory, const struct cell *cell);
+/* ---- for whoever keeps the transactions himself (tests/simulator) ---- */
+
+/* What the conditions of a write find now. The first marks the advances that are lost. */
+bool memory_advances_hold(struct memory_register *memory, const struct write *write);
+bool memory_guards_hold(struct memory_register *memory, const struct write *write);
+bool memory_emitted(const struct memory_register *memory, const struct output_id *id);
+void memory_read_rows(struct memory_register *memory, struct arena *arena, const struct read_request *request,
+                      struct read_rows *rows);
+/* Everything that a write does. seqs: the numbers of its outputs, 0 = emitted before; NULL: drawn here. */
+void memory_apply(struct memory_register *memory, const struct write *write, const int64_t *seqs);
+/* All rows as they are now: lists are copied, what never changes is shared. Both live in the same arena; the
+ * arena itself, topics, clock and faults stay `to`'s own. */
+void memory_register_copy(struct memory_register *to, const struct memory_register *from);
+
+/* ---- between the files of the register in memory ---- */
+
+/* The first row of a list that meets the condition on `row`, or NULL. */
+#define MEMORY_FIND(list, condition)                                                                         \
+    ({                                                                                                       \
+        __typeof__((list).at) found = NULL;                                                                  \
+        for (size_t n_ = 0; n_ < (list).count && !found; n_++) {                                             \
+            __typeof__((list).at) row = &(list).at[n_];                                                      \
+            if (condition)                                                                                   \
+                found = row;                                                                                 \
+        }                                                                                                    \
+        found;                                                                                               \
+    })
+/* ... or a new one. */
+#define MEMORY_ROW(list, condition)                                                                          \
+    ({                                                                                                       \
+        __typeof__((list).at) there = MEMORY_FIND(list, condition);                                          \
+        if (!there)                                                                                          \
+            there = ARENA_PUSH(&memory->kept, &(list));                                                      \
+        assert(there);                                                                                       \
+        there;                                                                                               \
+    })
+struct memory_position *memory_position_of(struct memory_register *memory, struct text topic,
+                                           int32_t partition);
+
 /* What a killed process leaves behind: no connection, no assignment. */
 void memory_register_restart(struct memory_register *memory);
 
