@@ -95,9 +95,8 @@ static struct ring_row *wanted_rings(struct relay_row **sealed, size_t count, st
     return wanted;
 }
 
-static enum outcome unseal_bodies(void *opaque, struct arena *arena, struct relay_row **rows, size_t count,
-                                  struct err *err) {
-    struct unseal *unseal = opaque;
+enum outcome unseal_bodies(const struct unseal *unseal, unseal_fetch *fetch, void *vault, struct arena *arena,
+                           struct relay_row **rows, size_t count, struct err *err) {
     size_t sealed_count = 0, ring_count;
     struct relay_row **sealed = ARENA_ARRAY(arena, struct relay_row *, count + 1);
     if (!sealed)
@@ -116,7 +115,7 @@ static enum outcome unseal_bodies(void *opaque, struct arena *arena, struct rela
     struct ring_row *rings = wanted_rings(sealed, sealed_count, arena, &ring_count);
     if (!rings)
         return err_set(err, FATAL, 0, "no memory for a batch: lower producer.batch.outputs");
-    enum outcome outcome = vault_fetch_transit(unseal->vault, arena, rings, ring_count, err);
+    enum outcome outcome = fetch(vault, arena, rings, ring_count, err);
     for (size_t i = 0, ring = 0; i < sealed_count && outcome == OK; i++) {
         if (i > 0 && by_person(&sealed[i - 1], &sealed[i]) != 0)
             ring++;
@@ -125,5 +124,16 @@ static enum outcome unseal_bodies(void *opaque, struct arena *arena, struct rela
     return outcome;
 }
 
+static enum outcome fetch_transit(void *vault, struct arena *arena, struct ring_row *rings, size_t count,
+                                  struct err *err) {
+    return vault_fetch_transit(vault, arena, rings, count, err);
+}
+
+static enum outcome open_bodies(void *opaque, struct arena *arena, struct relay_row **rows, size_t count,
+                                struct err *err) {
+    const struct unseal *unseal = opaque;
+    return unseal_bodies(unseal, fetch_transit, unseal->vault, arena, rows, count, err);
+}
+
 const struct unseal_ops unseal_postgres = {
-    .open = unseal_open, .close = unseal_close, .bodies = unseal_bodies};
+    .open = unseal_open, .close = unseal_close, .bodies = open_bodies};

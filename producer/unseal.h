@@ -21,4 +21,11 @@ void unseal_release(struct unseal *unseal);
 
 extern const struct unseal_ops unseal_postgres; /* `unseal` = struct unseal* */
 
+/* How the rings' transit keys are fetched: from PostgreSQL, or from memory in tests. */
+typedef enum outcome unseal_fetch(void *vault, struct arena *arena, struct ring_row *rings, size_t count,
+                                  struct err *err);
+/* unseal_ops.bodies over any vault. */
+enum outcome unseal_bodies(const struct unseal *unseal, unseal_fetch *fetch, void *vault, struct arena *arena,
+                           struct relay_row **rows, size_t count, struct err *err) MUST_CHECK;
+
 #endif

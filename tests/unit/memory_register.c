@@ -80,10 +80,12 @@ struct memory_position *memory_position_of(struct memory_register *memory, struc
     return NULL;
 }
 
-static struct memory_position *add_position(struct memory_register *memory, const char *topic) {
+struct memory_position *memory_position_add(struct memory_register *memory, const char *topic,
+                                            int32_t partition) {
     struct memory_position *position = ARENA_PUSH(&memory->kept, &memory->positions);
     assert(position);
     snprintf(position->topic, sizeof position->topic, "%s", topic);
+    position->partition = partition;
     position->row = (struct claimed){.decided_us = TIME_NONE, .fingerprint.offset = -1};
     position->fetch = -1;
     return position;
@@ -93,7 +95,7 @@ void memory_register_init(struct memory_register *memory) {
     *memory = (struct memory_register){.now_us = INT64_C(1779267600000000)}; /* 2026-05-20 */
     arena_init(&memory->kept, (size_t)1 << 28);
     memory->writer = json_writer_new();
-    add_position(memory, "calendar");
+    memory_position_add(memory, "calendar", 0);
 }
 
 void memory_register_release(struct memory_register *memory) {
@@ -144,7 +146,7 @@ void memory_register_copy(struct memory_register *to, const struct memory_regist
 
 struct memory_position *memory_position(struct memory_register *memory, const char *topic) {
     struct memory_position *position = memory_position_of(memory, text_of(topic), 0);
-    return position ? position : add_position(memory, topic);
+    return position ? position : memory_position_add(memory, topic, 0);
 }
 
 void memory_register_publish(struct memory_register *memory, const char *topic, const char *key,

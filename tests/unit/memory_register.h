@@ -102,6 +102,8 @@ void memory_register_release(struct memory_register *memory);
 void memory_register_publish(struct memory_register *memory, const char *topic, const char *key,
                              const char *type, const char *id, const char *time, const char *data);
 struct memory_position *memory_position(struct memory_register *memory, const char *topic);
+struct memory_position *memory_position_add(struct memory_register *memory, const char *topic,
+                                            int32_t partition);
 /* A copy that lives as long as the register. */
 struct text memory_keep(struct memory_register *memory, struct text text);
 struct row_cell memory_keep_cell(struct memory_register *memory, const struct cell *cell);

@@ -1,0 +1,215 @@
+/* What must hold when a seed has come to rest. */
+#include "tests/simulator/check.h"
+#include "core/decide/pack.h"
+#include "consumer/remember.h"
+#include "core/json_read.h"
+#include "tests/unit/memory_dump.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- S: against the reference ---- */
+
+/* The first line in which two sorted texts differ, from the one that has it. */
+static void tell_difference(struct sim *sim, const char *what, struct text is, struct text was) {
+    const char *one = is.at, *two = was.at, *one_end = is.at + is.size, *two_end = was.at + was.size;
+    while (one < one_end && two < two_end) {
+        size_t one_size = (size_t)((const char *)memchr(one, '\n', (size_t)(one_end - one)) - one);
+        size_t two_size = (size_t)((const char *)memchr(two, '\n', (size_t)(two_end - two)) - two);
+        if (one_size != two_size || memcmp(one, two, one_size) != 0) {
+            sim_wrong(sim, "%s:\n  the run:       %.*s\n  the reference: %.*s", what, (int)one_size, one,
+                      (int)two_size, two);
+            return;
+        }
+        one += one_size + 1;
+        two += two_size + 1;
+    }
+    sim_wrong(sim, "%s: %s has more: %.*s", what, one < one_end ? "the run" : "the reference",
+              (int)(one < one_end ? one_end - one : two_end - two), one < one_end ? one : two);
+}
+
+static void compare(struct sim *sim, const char *what, struct text is, struct text was) {
+    if (!text_equal(is, was))
+        tell_difference(sim, what, is, was);
+}
+
+/* What becomes of an answer hangs on the notices that there were, and they may differ by schedule. */
+static bool is_of_answer(const struct sim *sim, struct text line) {
+    for (size_t i = 0; i < sim->partition_count; i++) {
+        const struct sim_partition *partition = &sim->partitions[i];
+        for (size_t k = 0; k < partition->records.count; k++) {
+            char place[128];
+            int size = snprintf(place, sizeof place, "%s/%d/%zu", story_topics[partition->topic],
+                                partition->number, k);
+            bool here = (size_t)size <= line.size && memcmp(place, line.at, (size_t)size) == 0 &&
+                        ((size_t)size == line.size || line.at[size] == ' ');
+            if (here && partition->records.at[k]->event->answer)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Sorted lines, each once (a replay writes the same dead letter again), without what concerns answers. */
+static struct text filtered(const struct sim *sim, struct arena *arena, struct text lines) {
+    LIST(struct text) kept = {0};
+    for (const char *at = lines.at, *end = lines.at + lines.size; at < end;) {
+        const char *feed = memchr(at, '\n', (size_t)(end - at));
+        struct text line = {at, (size_t)(feed - at)};
+        bool again = kept.count && text_equal(kept.at[kept.count - 1], line);
+        if (!again && !is_of_answer(sim, line))
+            *ARENA_PUSH(arena, &kept) = line;
+        at = feed + 1;
+    }
+    return memory_sorted(arena, kept.at, kept.count);
+}
+
+static void check_state(struct sim *sim, const struct reference *reference, struct text dump,
+                        struct arena *arena) {
+    LIST(struct text) parked = {0};
+    compare(sim, "S: the dump differs", dump, reference->dump);
+    compare(sim, "S: dead letters differ",
+            filtered(sim, arena,
+                     memory_sorted(arena, sim->memory.dead_letters.at, sim->memory.dead_letters.count)),
+            filtered(sim, arena, reference->dead_letters));
+    for (size_t i = 0; i < sim->memory.parked.count; i++) {
+        const struct row_parked *row = &sim->memory.parked.at[i];
+        char line[128];
+        snprintf(line, sizeof line, "%.*s/%d/%lld", TEXT_ARGS(row->topic), row->partition,
+                 (long long)row->offset);
+        *ARENA_PUSH(arena, &parked) = arena_text(arena, text_of(line));
+    }
+    compare(sim, "S: what is parked differs",
+            filtered(sim, arena, memory_sorted(arena, parked.at, parked.count)),
+            filtered(sim, arena, reference->parked));
+}
+
+/* ---- O1, O5, and that nothing decided is lost ---- */
+
+static void check_log(struct sim *sim) {
+    for (size_t i = 0; i < sim->log.count; i++) {
+        const struct sim_published *published = &sim->log.at[i];
+        if (outputs_fate(sim, published->seq) != FATE_PUBLISH)
+            sim_wrong(sim, "an output is published and recorded as withheld (seq %lld)",
+                      (long long)published->seq);
+        for (size_t k = 0; k < i; k++) {
+            const struct sim_published *before = &sim->log.at[k];
+            if (memcmp(&before->id, &published->id, sizeof before->id) == 0)
+                sim_wrong(sim, "O1: an output id is published twice (seq %lld, %lld)", (long long)before->seq,
+                          (long long)published->seq);
+            if (text_equal(before->topic, published->topic) && before->seq > published->seq)
+                sim_wrong(sim, "O5: %.*s is out of order (seq %lld after %lld)", TEXT_ARGS(before->topic),
+                          (long long)published->seq, (long long)before->seq);
+        }
+    }
+}
+
+static bool is_published(const struct sim *sim, int64_t seq) {
+    for (size_t i = 0; i < sim->log.count; i++)
+        if (sim->log.at[i].seq == seq)
+            return true;
+    return false;
+}
+
+static void check_outbox(struct sim *sim) {
+    for (size_t i = 0; i < sim->outputs.count; i++) {
+        const struct sim_output *output = &sim->outputs.at[i];
+        enum relay_fate fate = outputs_fate(sim, output->seq);
+        if (fate == FATE_PUBLISH && !is_published(sim, output->seq))
+            sim_wrong(sim, "an output was decided and never published (%s, seq %lld)", output->output.type,
+                      (long long)output->seq);
+        if (fate == FATE_UNPUBLISHABLE)
+            sim_wrong(sim, "an output cannot be published (%s)", output->output.type);
+        if (fate == FATE_WITHHELD && !text_present(output->output.person))
+            sim_wrong(sim, "an output that holds nothing personal is withheld (%s)", output->output.type);
+    }
+}
+
+/* ---- O3 ---- */
+
+static void check_told(struct sim *sim, const struct reference *reference, struct arena *arena) {
+    struct told_output *outputs = ARENA_ARRAY(arena, struct told_output, sim->log.count + 1);
+    for (size_t i = 0; i < sim->log.count; i++) {
+        const struct output *output = &outputs_find(sim, sim->log.at[i].seq)->output;
+        outputs[i] = (struct told_output){output->recipient,   output->subject,     output->customer_id,
+                                          output->shipment_id, sim->log.at[i].body, output->generation,
+                                          output->type};
+    }
+    struct text told = told_fold(sim, outputs, sim->log.count, arena);
+    if (!text_equal(told, reference->told))
+        sim_wrong(sim, "O3: recipients hold something else:\n  the run:       %.*s\n  the reference: %.*s",
+                  TEXT_ARGS(told), TEXT_ARGS(reference->told));
+}
+
+/* ---- what is remembered of erasures ---- */
+
+static int by_subject(const void *a, const void *b) {
+    return remember_order(a, b);
+}
+
+static bool add_registered(struct remember_list *list, const struct memory_tombstone *row) {
+    struct remembered cut = {
+        .cut_us = row->cut.cut_us, .by_request = row->cut.cause == CUT_REQUEST, .void_cut = !row->cut.valid};
+    return remember_subject_read(row->subject, cut.subject) && remember_add(list, &cut);
+}
+
+/* Topic, vault and register know the same cuts. */
+static void check_remembered(struct sim *sim) {
+    struct remember_list lists[3] = {{0}, {0}, {0}};
+    struct remember_sum sum = {0};
+    static struct arena scratch; /* remember_record resets it */
+    struct err err;
+    bool fine = true;
+    if (!scratch.limit_bytes)
+        arena_init(&scratch, 1 << 20);
+    for (size_t i = 0; i < sim->log.count; i++) {
+        const struct remembered from = {.record = (uint32_t)i};
+        if (text_is(sim->log.at[i].topic, ERASURE_TOPIC))
+            fine &= remember_record(&lists[0], sim->log.at[i].body, &from, &scratch) == OK;
+    }
+    for (size_t i = 0; i < sim->vault.tombstone_count; i++) {
+        const struct remembered from = {.record = (uint32_t)i};
+        fine &= remember_record(&lists[1], sim->vault.tombstones[i].body, &from, &scratch) == OK;
+    }
+    for (size_t i = 0; i < sim->memory.tombstones.count; i++)
+        fine &= add_registered(&lists[2], &sim->memory.tombstones.at[i]);
+    remember_last(&lists[0]);
+    for (int i = 1; i < 3; i++)
+        if (lists[i].count)
+            qsort(lists[i].at, lists[i].count, sizeof *lists[i].at, by_subject);
+    fine &= remember_merge((const struct remember_list[3]){lists[0], lists[1], lists[2]}, &sum, NULL, NULL,
+                           &err) == OK;
+    if (!fine || remember_lacking(&sum) || sum.vault_lacks || sum.topic_lacks)
+        sim_wrong(sim,
+                  "what is remembered of erasures differs: topic %zu, vault %zu, register %zu cuts; register "
+                  "lacks %zu, vault %zu, topic %zu",
+                  sum.topic, sum.vault, sum.registered, remember_lacking(&sum), sum.vault_lacks,
+                  sum.topic_lacks);
+    for (int i = 0; i < 3; i++)
+        remember_release(&lists[i]);
+}
+
+/* ---- the whole ---- */
+
+struct text check_dump(struct sim *sim, struct arena *arena) {
+    struct keyring *keyring = keyring_new(&memory_vault_ops, &sim->vault, sim_kek, SIM_VAULT_ID, 50, 60);
+    assert(keyring);
+    struct text dump = memory_dump(&sim->memory, keyring, sim->policy, arena);
+    keyring_free(keyring);
+    return dump;
+}
+
+void check_end(struct sim *sim, bool expired, struct arena *arena) {
+    struct reference reference;
+    check_log(sim);
+    check_outbox(sim);
+    struct text dump = check_dump(sim, arena);
+    if (sim->wrong[0])
+        return;
+    reference_make(sim, expired, &reference, arena);
+    check_state(sim, &reference, dump, arena);
+    check_told(sim, &reference, arena);
+    check_remembered(sim);
+    check_forgotten(sim, arena);
+}

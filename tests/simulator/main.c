@@ -1,0 +1,238 @@
+/* simulate: runs seeds of the simulated world, and makes a failing one small. */
+#include "core/log.h"
+#include "tests/simulator/sim.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ALL UINT64_MAX
+#define FAILURES_MOST 10
+
+static const char usage[] =
+    "usage: simulate [--seeds N] [--first SEED]      run N seeds (50000), from SEED on (1)\n"
+    "       simulate --seed SEED [--events MASK] [--faults MASK] [--tell]\n"
+    "                                                run one, with some of its events and faults only\n";
+
+/* What a child tells of its seeds, one record each. */
+struct news {
+    uint64_t seed;
+    int64_t steps;
+    unsigned faults, events;
+    bool fine;
+};
+
+static double seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* ---- one seed, in a process of its own ---- */
+
+static int run_one(const struct sim_options *options) {
+    static struct sim sim;
+    if (options->tells) {
+        setvbuf(stdout, NULL, _IONBF, 0);
+        log_to(STDOUT_FILENO);
+        log_set_level(LOG_DEBUG);
+    }
+    bool fine = seed_run(&sim, options);
+    if (!fine)
+        printf("%s\n", sim.wrong);
+    return fine ? 0 : 1;
+}
+
+/* Whether it still goes wrong, whatever way. */
+static bool fails(const struct sim_options *options) {
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        if (!freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "w", stderr))
+            _exit(0);
+        alarm(20);
+        _exit(run_one(options));
+    }
+    int status = 0;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+}
+
+/* ---- a failing seed, made smaller ---- */
+
+/* Leaves out one bit after the other while it still fails. */
+static void drop_bits(struct sim_options *options, uint64_t *mask, unsigned bits) {
+    for (unsigned bit = 0; bit < bits; bit++) {
+        uint64_t whole = *mask;
+        if (!(whole >> bit & 1))
+            continue;
+        *mask = whole & ~(UINT64_C(1) << bit);
+        if (!fails(options))
+            *mask = whole;
+    }
+}
+
+static void minimise(uint64_t seed) {
+    struct sim_options options = {.seed = seed, .events = ALL, .faults = ALL};
+    uint64_t before_events, before_faults;
+    options.events = (UINT64_C(1) << STORY_MOST) - 1;
+    options.faults = (UINT64_C(1) << 16) - 1;
+    if (!fails(&options)) {
+        printf("  it does not fail by itself: what ran before it matters\n");
+        return;
+    }
+    do {
+        before_events = options.events;
+        before_faults = options.faults;
+        drop_bits(&options, &options.faults, 16);
+        drop_bits(&options, &options.events, STORY_MOST);
+    } while (options.events != before_events || options.faults != before_faults);
+    printf("replay: simulate --seed %llu --events 0x%llx --faults 0x%llx --tell\n", (unsigned long long)seed,
+           (unsigned long long)options.events, (unsigned long long)options.faults);
+    fflush(NULL);
+    options.tells = true;
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(STDOUT_FILENO, STDERR_FILENO);
+        alarm(20);
+        int code = run_one(&options);
+        fflush(NULL);
+        _exit(code);
+    }
+    while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+        ;
+}
+
+/* ---- many ---- */
+
+/* Runs from `first` on, telling of each; a seed that kills the process is known by its silence. */
+static _Noreturn void run_range(uint64_t first, uint64_t end, int to) {
+    static struct sim sim;
+    for (uint64_t seed = first; seed < end; seed++) {
+        struct sim_options options = {.seed = seed, .events = ALL, .faults = ALL};
+        alarm(60);
+        bool fine = seed_run(&sim, &options);
+        if (!fine)
+            printf("not ok - seed %llu: %s\n", (unsigned long long)seed, sim.wrong);
+        fflush(stdout);
+        struct news news = {seed, sim.steps, sim.fault_count, (unsigned)sim.story.count, fine};
+        if (write(to, &news, sizeof news) != sizeof news)
+            _exit(3);
+    }
+    _exit(0);
+}
+
+struct tally {
+    uint64_t seeds, failed, steps, faults, events;
+};
+
+/* One child's share; true when it came to its end. */
+static bool collect(int from, uint64_t *next, struct tally *tally) {
+    struct news news;
+    while (read(from, &news, sizeof news) == sizeof news) {
+        *next = news.seed + 1;
+        tally->seeds++;
+        tally->steps += (uint64_t)news.steps;
+        tally->faults += news.faults;
+        tally->events += news.events;
+        if (news.fine)
+            continue;
+        tally->failed++;
+        minimise(news.seed);
+    }
+    return true;
+}
+
+static void run_many(uint64_t first, uint64_t count, struct tally *tally) {
+    uint64_t next = first, end = first + count;
+    while (next < end && tally->failed < FAILURES_MOST) {
+        int ends[2], status = 0;
+        if (pipe(ends) != 0)
+            exit(2);
+        fflush(NULL);
+        pid_t child = fork();
+        if (child == 0) {
+            (void)close(ends[0]);
+            run_range(next, end, ends[1]);
+        }
+        (void)close(ends[1]);
+        (void)collect(ends[0], &next, tally);
+        (void)close(ends[0]);
+        while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+            ;
+        if (next < end) { /* the one after the last that was told of ended the process */
+            printf("not ok - seed %llu: the process ends (%s %d)\n", (unsigned long long)next,
+                   WIFSIGNALED(status) ? "signal" : "exit code",
+                   WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+            tally->seeds++;
+            tally->failed++;
+            minimise(next++);
+        }
+    }
+}
+
+int main(int argc, char **argv) {
+    static const struct option options[] = {{"seeds", required_argument, NULL, 'n'},
+                                            {"first", required_argument, NULL, 'f'},
+                                            {"seed", required_argument, NULL, 's'},
+                                            {"events", required_argument, NULL, 'e'},
+                                            {"faults", required_argument, NULL, 'x'},
+                                            {"tell", no_argument, NULL, 't'},
+                                            {NULL, 0, NULL, 0}};
+    struct sim_options one = {.events = ALL, .faults = ALL};
+    uint64_t count = 50000, first = 1;
+    bool single = false;
+    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;)
+        switch (option) {
+        case 'n':
+            count = strtoull(optarg, NULL, 0);
+            break;
+        case 'f':
+            first = strtoull(optarg, NULL, 0);
+            break;
+        case 's':
+            one.seed = strtoull(optarg, NULL, 0);
+            single = true;
+            break;
+        case 'e':
+            one.events = strtoull(optarg, NULL, 0);
+            break;
+        case 'x':
+            one.faults = strtoull(optarg, NULL, 0);
+            break;
+        case 't':
+            one.tells = true;
+            break;
+        default:
+            fputs(usage, stderr);
+            return 64;
+        }
+    /* Freed memory is kept: a seed takes and frees the same blocks as the one before. */
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    mallopt(M_MMAP_THRESHOLD, 1 << 17);
+    seed_setup();
+    if (single) {
+        int code = run_one(&one);
+        puts(code ? "not ok" : "ok");
+        return code;
+    }
+    struct tally tally = {0};
+    double began = seconds();
+    run_many(first, count, &tally);
+    double took = seconds() - began;
+    printf("# %llu seeds in %.1f s: %.0f seeds/s, %.1f events, %.1f faults, %.0f calls a seed\n",
+           (unsigned long long)tally.seeds, took, (double)tally.seeds / took,
+           (double)tally.events / (double)tally.seeds, (double)tally.faults / (double)tally.seeds,
+           (double)tally.steps / (double)tally.seeds);
+    if (!tally.failed)
+        printf("ok - seeds %llu to %llu\n", (unsigned long long)first,
+               (unsigned long long)(first + count - 1));
+    return tally.failed ? 1 : 0;
+}
