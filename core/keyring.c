@@ -313,6 +313,15 @@ enum outcome keyring_load(struct keyring *keyring, struct arena *arena, const st
 
 /* ---- floors ---- */
 
+static bool has_category(const struct ring_keys *keys, enum category category) {
+    for (size_t i = 0; i < keys->count; i++) {
+        if (keys->at[i].category == category) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum outcome keyring_floors(struct keyring *keyring, struct arena *arena, struct key_doom *dooms,
                             size_t count, int64_t now_s, struct err *err) {
     turn_begin(keyring, now_s);
@@ -328,8 +337,9 @@ enum outcome keyring_floors(struct keyring *keyring, struct arena *arena, struct
         outcome = ring_take_in(keyring, &rows[i], err);
         const struct ring *ring =
             outcome == OK ? cached(keyring, dooms[i].person, dooms[i].generation) : NULL;
-        dooms[i].cells = ring ? ring->cells.next_serial : 0;
-        dooms[i].transit = ring ? ring->transit.next_serial : 0;
+        dooms[i].cells = ring && has_category(&ring->cells, dooms[i].category) ? ring->cells.next_serial : 0;
+        dooms[i].transit =
+            ring && has_category(&ring->transit, dooms[i].category) ? ring->transit.next_serial : 0;
     }
     return outcome;
 }

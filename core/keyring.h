@@ -108,8 +108,8 @@ struct key_doom {
 };
 /* Fills cells and transit with the serials that each ring gives next, read afresh from the vault (one fetch):
  * whatever exists by now is doomed, whatever keyring_provide adds afterwards with these as floors stays. 0
- * where there is no ring: nothing is sealed under it. A floor never goes down: whoever remembers one keeps
- * the higher. POISON as keyring_load. */
+ * where there is no such key: nothing is sealed under it. A floor never goes down: whoever remembers one
+ * keeps the higher. POISON as keyring_load. */
 enum outcome keyring_floors(struct keyring *keyring, struct arena *arena, struct key_doom *dooms,
                             size_t count, int64_t now_s, struct err *err) MUST_CHECK;
 
