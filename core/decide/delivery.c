@@ -135,7 +135,6 @@ static enum outcome shipment_moved(struct decision *decision, struct shipment *s
     TRY(erasure_lists_shipment(decision, shipment->customer_id, shipment));
     TRY(erasure_lists_shipment(decision, shipment->person, shipment));
     TRY(erasure_shipment(decision, shipment));
-    TRY(erasure_leaves(decision, shipment, before->person, before->generation, before->erasure));
     return orders_follow(decision, shipment, before->order_id);
 }
 

@@ -95,10 +95,6 @@ enum outcome erasure_shipment(struct decision *decision, struct shipment *shipme
  * what is told when that changes. */
 enum outcome erasure_follow(struct decision *decision, const struct event *event,
                             struct text person) MUST_CHECK;
-/* The shipment went over from that person and generation, of whom it waited to be erased or (erased since)
- * has gone to another generation: what was sealed under that ring goes. */
-enum outcome erasure_leaves(struct decision *decision, const struct shipment *shipment, struct text person,
-                            int64_t generation, enum shipment_erasure erasure) MUST_CHECK;
 /* A delivery fact about the consignee at that time is taken in no more: so long after `complete`, or
  * restored. */
 bool erasure_refuses(const struct decision *decision, struct text person, int64_t time_us);

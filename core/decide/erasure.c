@@ -81,32 +81,7 @@ enum outcome erasure_doom(struct decision *decision, struct text person, int64_t
     return OK;
 }
 
-/* Whatever was ever sealed of what a new cut erases goes with its keys: also what lies in no row any more, of
- * a consignee say from whom another one took the shipment over, but in dead rows, logs and backups still.
- * What stays under the same keys is sealed anew. */
-static enum outcome doom_ended(struct decision *decision, const struct person *guard) {
-    const struct cut *cuts = guard->facts.cuts.at;
-    for (size_t i = 0; i < guard->facts.cuts.count; i++)
-        for (enum category c = CATEGORY_PROFILE; c <= CATEGORY_OSS; c++) {
-            if (!cuts[i].news || !cuts[i].valid || !cut_erases(decision->policy, guard->person, &cuts[i], c))
-                continue;
-            TRY(erasure_doom(decision, guard->person, GENERATION_FIRST, c));
-            for (size_t before = 0; before < i; before++)
-                TRY(erasure_doom(decision, guard->person, cuts[before].cut_us, c));
-        }
-    return OK;
-}
-
 /* ---- shipments ---- */
-
-enum outcome erasure_leaves(struct decision *decision, const struct shipment *shipment, struct text person,
-                            int64_t generation, enum shipment_erasure erasure) {
-    bool same = text_equal(person, shipment->person);
-    bool left = !same || generation != shipment->generation;
-    bool sealed = text_present(shipment->delivery.sealed) || shipment->units.count;
-    bool erased = erasure == SHIPMENT_WAITS || (same && shipment->erasure != SHIPMENT_KEPT);
-    return left && sealed && erased ? erasure_doom(decision, person, generation, CATEGORY_DELIVERY) : OK;
-}
 
 /* Of what a restored register had lost nothing waits: its facts up to the cut are taken in no more. */
 static bool restored_over(const struct decision *decision, const struct shipment *shipment) {
@@ -323,7 +298,6 @@ enum outcome erasure_cut(struct decision *decision, const struct event *event, s
     TRY(regenerate_person(decision, guard, newest_us));
     TRY(regenerate_orders(decision, guard));
     TRY(regenerate_shipments(decision, guard));
-    TRY(doom_ended(decision, guard));
     TRY(consent_recut(decision, person));
     TRY(address_recut(decision, event, person));
     TRY(permission_follow(decision, event, person, TEXT_ABSENT));

@@ -151,12 +151,9 @@ enum outcome regenerate_shipments(struct decision *decision, const struct person
         struct shipment *shipment = erasure_whole_shipment(decision, guard, i);
         if (!text_equal(shipment->person, guard->person))
             continue;
-        int64_t generation = shipment->generation;
-        enum shipment_erasure erasure = shipment->erasure;
         if (shipment_regenerate(decision, shipment))
             TRY(shipment_touch(decision, shipment));
         TRY(erasure_shipment(decision, shipment));
-        TRY(erasure_leaves(decision, shipment, guard->person, generation, erasure));
     }
     return OK;
 }
