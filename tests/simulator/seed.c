@@ -206,7 +206,7 @@ static void replay(struct sim *sim, bool expired, struct arena *arena) {
     for (size_t i = 1; i < sim->memory.positions.count; i++) {
         struct claimed *row = &sim->memory.positions.at[i].row;
         row->next = 0;
-        row->epoch++;
+        row->epoch += row->epoch > 0; /* a partition that nobody has claimed yet has no position */
         row->fingerprint.offset = -1;
     }
     for (unsigned slot = 0; slot < SIM_SLOTS; slot++)
