@@ -24,6 +24,7 @@ enum outcome consumer_init(struct consumer *consumer, const struct consume_setup
     consumer->assignment.owner = setup->owner;
     calendar_init(&consumer->calendar);
     arena_init(&consumer->arena, setup->arena_bytes);
+    arena_init(&consumer->missed_arena, setup->arena_bytes);
     lookup_key_derive(setup->digest_key, consumer->lookup_key);
     consumer->writer = json_writer_new();
     consumer->sealer = sealer_new();
@@ -59,6 +60,7 @@ void consumer_release(struct consumer *consumer) {
     consumer->writer = NULL;
     assignment_release(&consumer->assignment);
     arena_release(&consumer->arena);
+    arena_release(&consumer->missed_arena);
     secret_wipe(consumer->lookup_key, sizeof consumer->lookup_key);
 }
 
@@ -245,6 +247,7 @@ static enum outcome load_work(struct consumer *consumer, struct err *err) {
                                .ref_key = again.ref_key,
                                .arena = again.arena,
                                .state = work->state,
+                               .also_refs = again.also_refs,
                                .orphans = again.orphans,
                                .lossy = again.lossy,
                                .now_s = again.now_s};
@@ -325,6 +328,7 @@ static enum outcome begin_work(struct consumer *consumer, struct err *err) {
                                .ref_key = setup->ref_key,
                                .arena = &consumer->arena,
                                .state = work->state,
+                               .also_refs = {consumer->missed_refs.at, consumer->missed_refs.count},
                                .orphans = setup->orphan_tombstones,
                                .now_s = monotonic_us(consumer) / 1000000};
     work->decision = (struct decision){.policy = setup->policy,

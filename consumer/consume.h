@@ -64,6 +64,9 @@ struct consumer {
     size_t take;     /* how many of them go into the next transaction */
     unsigned misses; /* of guards, in a row */
     unsigned redone; /* for serialisation failures and the like, in a row */
+    /* refs that batches found new whose guards were missed: asked for when the batch is done again */
+    struct arena missed_arena;
+    LIST(struct text) missed_refs;
     struct work work;
     bool in_calendar; /* the work in hand is the calendar's */
     /* how it stands */

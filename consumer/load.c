@@ -284,6 +284,11 @@ enum outcome load_batch(struct load *load, const struct event *const *events, si
     if (!asking)
         return load_full(load, err);
     memcpy(asking, events, count * sizeof(*asking));
+    for (size_t i = 0; i < load->also_refs.count; i++) {
+        const struct need need = {.kind = NEED_REF, .owner = load->also_refs.at[i], .cells = NEED_PARKED};
+        if (touch(load, &need) != OK)
+            return load_full(load, err);
+    }
     for (int round = 0; count; round++) {
         if (round == ROUNDS_MAX)
             return err_set(err, FATAL, 0, "an event's needs have no end");

@@ -33,6 +33,10 @@ struct load {
     const struct ref_key *ref_key;
     struct arena *arena;
     struct state *state;
+    struct {
+        const struct text *at;
+        size_t count;
+    } also_refs;  /* read in any case, with what is parked under them */
     bool orphans; /* there are tombstones of persons that the register does not know */
     bool lossy; /* profiles and deliveries whose key is destroyed are taken for empty: `restore reconcile` */
     int64_t now_s; /* monotonic */

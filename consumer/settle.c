@@ -25,13 +25,20 @@ void settle_drop(struct consumer *consumer, const struct partition *gone) {
     consumer->take = consumer->record_count = kept;
 }
 
+static void forget_missed(struct consumer *consumer) {
+    consumer->misses = consumer->redone = 0;
+    consumer->missed_refs.at = NULL;
+    consumer->missed_refs.count = consumer->missed_refs.room = 0;
+    arena_reset(&consumer->missed_arena);
+}
+
 /* Gives everything up: what was read is read again after the partitions are claimed again. */
 void settle_abandon(struct consumer *consumer) {
     settle_drop(consumer, NULL);
     consumer->setup.reg_ops->rollback(consumer->setup.reg);
     assignment_all_lost(&consumer->assignment);
     calendar_lost(&consumer->calendar);
-    consumer->misses = consumer->redone = 0;
+    forget_missed(consumer);
 }
 
 /* ---- after a COMMIT ---- */
@@ -71,7 +78,7 @@ static void publish_offsets(struct consumer *consumer) {
 
 static void committed(struct consumer *consumer) {
     const struct write *write = &consumer->work.write;
-    consumer->misses = consumer->redone = 0;
+    forget_missed(consumer);
     consumer->away &= ~(unsigned)(CONSUME_REGISTER_AWAY | CONSUME_VAULT_AWAY);
     if (consumer->in_calendar) {
         consumer->calendar.position.next = write->advances.at[0].after;
@@ -190,6 +197,21 @@ static void pause_before_redo(const struct consumer *consumer, unsigned tries) {
                                           most_us / 2 + (int64_t)randombytes_uniform((uint32_t)most_us));
 }
 
+/* A ref that the batch found new may have a row all the same: of an answer that came before its notice, say,
+ * when the notice's cause is an event whose own shipment is of this batch. What decide could not foresee it
+ * asks for next time. */
+static void note_missed(struct consumer *consumer) {
+    const struct write *write = &consumer->work.write;
+    for (size_t i = 0; i < write->refs_new.count; i++) {
+        struct text kept = arena_text(&consumer->missed_arena, write->refs_new.at[i]->ref);
+        struct text *missed =
+            text_present(kept) ? ARENA_PUSH(&consumer->missed_arena, &consumer->missed_refs) : NULL;
+        if (!missed)
+            return; /* many others are: they are asked for */
+        *missed = kept;
+    }
+}
+
 static enum outcome settle_retry(struct consumer *consumer, struct err *err) {
     const struct consume_setup *setup = &consumer->setup;
     if (consumer->work.load.arena_full || (err->code == ENOMEM && !err->sqlstate[0]))
@@ -197,6 +219,7 @@ static enum outcome settle_retry(struct consumer *consumer, struct err *err) {
     bool is_open = setup->reg_ops->is_open(setup->reg);
     if (is_open && consumer->work.write.guard_missed && consumer->misses < MISSES_MAX) {
         metrics_add(METRIC_REDONE_BATCHES, 0, 1);
+        note_missed(consumer);
         if (consumer->misses++)
             pause_before_redo(consumer, consumer->misses);
         return OK;

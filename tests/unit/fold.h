@@ -37,8 +37,11 @@ struct text fold_dump(struct fold *fold);
  * history). */
 struct text fold_packed(struct fold *fold);
 /* What each recipient holds after all outputs (O3): one line a (recipient, person, shipment). Fails the test
- * when an output id comes twice or a notice speaks of what is not held. */
+ * when an output id comes twice (O1), a notice speaks of what is not held, or who was told of an erased
+ * person got no notice of it (O4). */
 struct text fold_told(struct fold *fold);
+/* The last record under each key of the shop's compacted topics, and the last state of each request. */
+struct text fold_records(struct fold *fold);
 /* How many outputs of that type (without .v1) there are, and the n-th. */
 size_t fold_count(const struct fold *fold, const char *type);
 const struct output *fold_output(const struct fold *fold, const char *type, size_t index);

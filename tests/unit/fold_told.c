@@ -1,4 +1,5 @@
-/* What recipients hold after all that they were told (SPEC section 5, O1 and O3). */
+/* What recipients hold after all that they were told, and whether all who must know of an erasure do (SPEC
+ * section 5, O1, O3 and O4); the last record under each key of the compacted topics. */
 #include "tests/unit/fold.h"
 
 #include "core/json_read.h"
@@ -116,6 +117,43 @@ static void assert_ids_unique(const struct fold *fold) {
     }
 }
 
+/* ---- O4 ---- */
+
+/* The instant up to which requests have erased the person. */
+static int64_t erased_up_to(const struct fold *fold, struct text person) {
+    const struct person *guard = state_find_guard(fold->rows, person);
+    int64_t up_to_us = TIME_NONE;
+    for (size_t i = 0; guard && i < guard->facts.cuts.count; i++) {
+        if (guard->facts.cuts.at[i].cause == CUT_REQUEST)
+            up_to_us = guard->facts.cuts.at[i].cut_us;
+    }
+    return up_to_us;
+}
+
+/* It is on its way still, and goes when it is closed. */
+static bool waits(const struct fold *fold, const struct held *held) {
+    const struct shipment *row = state_find_shipment(fold->rows, held->customer_id, held->shipment_id);
+    assert_non_null(row);
+    return fold->policy->categories[CATEGORY_DELIVERY].on_request == ON_REQUEST_WAIT_PARCELS &&
+           text_equal(row->person, held->person) && row->generation == held->generation &&
+           !shipment_closed(row);
+}
+
+/* Whatever was told of an erased person and does not wait was named in a notice of the erasure, whatever was
+ * told of it before. That none speaks of what was never told is seen as they are taken. */
+static void assert_notified(const struct fold *fold, const struct held *held) {
+    int64_t up_to_us = erased_up_to(fold, held->person);
+    bool letter = !text_present(held->shipment_id);
+    if (up_to_us == TIME_NONE || held->generation >= up_to_us || (!letter && waits(fold, held)) ||
+        (!letter && fold->policy->categories[CATEGORY_DELIVERY].on_request == ON_REQUEST_KEEP))
+        return;
+    if (held->state != UNIT_ERASED)
+        fail_msg("%.*s was never told to forget %.*s, shipment %.*s", TEXT_ARGS(held->recipient),
+                 TEXT_ARGS(held->person), TEXT_ARGS(held->shipment_id));
+}
+
+/* ---- what is compared ---- */
+
 static void write_held(struct json_writer *writer, const struct held *held) {
     json_array(writer);
     json_text(writer, held->recipient);
@@ -149,8 +187,53 @@ struct text fold_told(struct fold *fold) {
         for (size_t j = 0; j < told.held.count; j++)
             beside |= told.held.at[j]->state == UNIT_HELD && by_unit(&told.held.at[i], &told.held.at[j]) == 0;
         assert_true(beside);
+        assert_notified(fold, told.held.at[i]);
         if (told.held.at[i]->state == UNIT_HELD)
             write_held(fold->writer, told.held.at[i]);
+    }
+    json_array_end(fold->writer);
+    return json_writer_take(fold->writer, &fold->kept);
+}
+
+static int by_key(const void *a, const void *b) {
+    const struct output *left = *(struct output *const *)a, *right = *(struct output *const *)b;
+    int order = text_compare(left->topic, right->topic);
+    if (!order)
+        order = text_compare(left->key, right->key);
+    return order ? order : (left > right) - (left < right); /* as they went out */
+}
+
+/* Of a request its state: it is told when that changes, with the due date of then. */
+static void write_record(struct fold *fold, const struct output *output) {
+    struct json *body;
+    if (!text_is(output->topic, "register.request.v1")) {
+        json_raw(fold->writer, output->body);
+        return;
+    }
+    assert_int_equal(json_parse(output->body, 0, &fold->kept, &body), JSON_FINE);
+    json_text(fold->writer, json_member_text(body, "request_id"));
+    json_text(fold->writer, json_member_text(body, "state"));
+}
+
+struct text fold_records(struct fold *fold) {
+    static const char *const compacted[] = {"register.marketing-permission.v1", "register.erasure.v1",
+                                            "register.request.v1"};
+    LIST(const struct output *) sent = {0};
+    for (size_t i = 0; i < fold->outputs.count; i++) {
+        for (size_t t = 0; t < sizeof(compacted) / sizeof(compacted[0]); t++) {
+            if (text_is(fold->outputs.at[i].topic, compacted[t]))
+                *ARENA_PUSH(&fold->kept, &sent) = &fold->outputs.at[i];
+        }
+    }
+    if (sent.count)
+        qsort(sent.at, sent.count, sizeof(*sent.at), by_key);
+    json_writer_reset(fold->writer);
+    json_array(fold->writer);
+    for (size_t i = 0; i < sent.count; i++) {
+        bool last = i + 1 == sent.count || !text_equal(sent.at[i]->topic, sent.at[i + 1]->topic) ||
+                    !text_equal(sent.at[i]->key, sent.at[i + 1]->key);
+        if (last)
+            write_record(fold, sent.at[i]);
     }
     json_array_end(fold->writer);
     return json_writer_take(fold->writer, &fold->kept);

@@ -36,6 +36,52 @@ void permute_all(size_t count, permute_visit *visit, void *context) {
     while (advance(order, count));
 }
 
+/* ---- chains ---- */
+
+struct walk {
+    const size_t *chain;
+    size_t count, order[PERMUTE_MOST];
+    unsigned taken; /* a bit each */
+    permute_visit *visit;
+    void *context;
+};
+
+static void walk_on(struct walk *walk, size_t depth) {
+    unsigned blocked = 0; /* chains of which an earlier thing is still to come */
+    if (depth == walk->count) {
+        walk->visit(walk->context, walk->order, walk->count);
+        return;
+    }
+    for (size_t i = 0; i < walk->count; i++) {
+        if (walk->taken >> i & 1 || blocked >> walk->chain[i] & 1)
+            continue;
+        blocked |= 1u << walk->chain[i];
+        walk->order[depth] = i;
+        walk->taken |= 1u << i;
+        walk_on(walk, depth + 1);
+        walk->taken &= ~(1u << i);
+    }
+}
+
+void permute_chains(const size_t *chain, size_t count, permute_visit *visit, void *context) {
+    struct walk walk = {.chain = chain, .count = count, .visit = visit, .context = context};
+    assert(count <= PERMUTE_MOST);
+    walk_on(&walk, 0);
+}
+
+uint64_t permute_chains_count(const size_t *chain, size_t count) {
+    uint64_t orders = 1;
+    for (size_t i = 0; i < count; i++) {
+        size_t place = 1; /* the how-manieth of its chain */
+        for (size_t j = 0; j < i; j++)
+            place += chain[j] == chain[i];
+        orders = orders * (i + 1) / place; /* a multinomial, whole at each step */
+    }
+    return orders;
+}
+
+/* ---- random orders ---- */
+
 uint64_t permute_random(uint64_t *seed) {
     *seed ^= *seed >> 12;
     *seed ^= *seed << 25;

@@ -367,6 +367,54 @@ static void test_bad_act_holds_up_no_other(void **state) {
     free(world);
 }
 
+/* ---- answers before their notices ---- */
+
+static void publish_cancelled_shipment(struct world *world) {
+    sample_order_and_shipment(&world->memory);
+    memory_register_publish(&world->memory, "shop.shipment.v1", "c1", "shop.shipment.cancelled", "q9",
+                            "2026-05-13T10:00:00Z",
+                            "{\"shipment_id\":\"s1\",\"order_id\":\"o1\",\"customer_id\":\"c1\"}");
+}
+
+static void publish_answer(struct world *world, struct text notice_ref) {
+    char data[128], id[REF_CHARS + 2];
+    snprintf(id, sizeof id, "a%.*s", TEXT_ARGS(notice_ref));
+    snprintf(data, sizeof data, "{\"notice_ref\":\"%.*s\",\"outcome\":\"erased\"}", TEXT_ARGS(notice_ref));
+    memory_register_publish(&world->memory, "carrier.matkahuolto.v1", id + 1, "carrier.notice.acknowledged",
+                            id, "2026-05-14T10:00:00Z", data);
+}
+
+/* Given answers to notices that a register from before them does not know, when what causes the notices comes
+ * in, all in one batch, then it does come in, and the answers take effect. */
+static void test_answers_before_their_notices(void **state) {
+    struct world *world = calloc(1, sizeof *world);
+    struct arena arena;
+    struct text refs[2];
+    (void)state;
+    arena_init(&arena, 1 << 16);
+    world_empty(world, 0);
+    publish_cancelled_shipment(world);
+    run(world, 100);
+    assert_int_equal(world->memory.notices.count, 2);
+    for (size_t i = 0; i < 2; i++)
+        refs[i] = arena_text(&arena, world->memory.notices.at[i].notice_ref);
+    world_release(world);
+    world_empty(world, 0);
+    for (size_t i = 0; i < 2; i++)
+        publish_answer(world, refs[i]);
+    run(world, 100);
+    assert_int_equal(world->memory.parked.count, 2);
+    stop(world);
+    publish_cancelled_shipment(world);
+    run(world, 100);
+    turn_until_unparked(world, 0);
+    assert_int_equal(world->memory.dead_letters.count, 0);
+    assert_int_equal(world->memory.notices.count, 2);
+    world_release(world);
+    arena_release(&arena);
+    free(world);
+}
+
 /* Given a record that alone does not fit the memory, then its partition parks: it is no dead letter. */
 static void test_too_large_for_memory_parks(void **state) {
     struct world *world = calloc(1, sizeof *world);
@@ -490,13 +538,21 @@ static void test_reason_of_an_outage(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_any_fault_in_one_batch),     cmocka_unit_test(test_any_fault_in_small_batches),
-        cmocka_unit_test(test_any_fault_among_consents),   cmocka_unit_test(test_any_fault_among_erasures),
-        cmocka_unit_test(test_poison_is_bisected),         cmocka_unit_test(test_parked_expires_once),
-        cmocka_unit_test(test_other_record_parks),         cmocka_unit_test(test_missing_ring_parks),
-        cmocka_unit_test(test_stale_record_parks_nothing), cmocka_unit_test(test_reason_of_an_outage),
-        cmocka_unit_test(test_many_under_one_ref),         cmocka_unit_test(test_many_expire),
-        cmocka_unit_test(test_bad_act_holds_up_no_other),  cmocka_unit_test(test_too_large_for_memory_parks),
+        cmocka_unit_test(test_any_fault_in_one_batch),
+        cmocka_unit_test(test_any_fault_in_small_batches),
+        cmocka_unit_test(test_any_fault_among_consents),
+        cmocka_unit_test(test_any_fault_among_erasures),
+        cmocka_unit_test(test_poison_is_bisected),
+        cmocka_unit_test(test_parked_expires_once),
+        cmocka_unit_test(test_other_record_parks),
+        cmocka_unit_test(test_missing_ring_parks),
+        cmocka_unit_test(test_stale_record_parks_nothing),
+        cmocka_unit_test(test_reason_of_an_outage),
+        cmocka_unit_test(test_many_under_one_ref),
+        cmocka_unit_test(test_many_expire),
+        cmocka_unit_test(test_bad_act_holds_up_no_other),
+        cmocka_unit_test(test_too_large_for_memory_parks),
+        cmocka_unit_test(test_answers_before_their_notices),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -167,9 +167,9 @@ static void claim_erased(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(as_the_policy_says),
-        cmocka_unit_test(delivery_at_once),
-        cmocka_unit_test(delivery_kept),
+        cmocka_unit_test_teardown(as_the_policy_says, trial_explain),
+        cmocka_unit_test_teardown(delivery_at_once, trial_explain),
+        cmocka_unit_test_teardown(delivery_kept, trial_explain),
         cmocka_unit_test(claim_erased),
     };
     fold_init(&fold);

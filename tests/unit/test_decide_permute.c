@@ -281,8 +281,8 @@ int main(void) {
         cmocka_unit_test(carriers_know_what_they_need),
         cmocka_unit_test(sale_abroad),
         cmocka_unit_test(partial_changes),
-        cmocka_unit_test(every_pair_and_triple),
-        cmocka_unit_test(random_histories),
+        cmocka_unit_test_teardown(every_pair_and_triple, trial_explain),
+        cmocka_unit_test_teardown(random_histories, trial_explain),
     };
     fold_init(&fold);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <cmocka.h>
+#include <stdio.h>
 
 /* The shop publishes a `registered` before any changed, seen or closed of the same or a later time: they
  * share a partition (SEMANTICS.md, Cuts and generations). */
@@ -50,36 +51,68 @@ static void assert_replay_is_silent(struct fold *fold, const struct event *event
     assert_int_equal(fold->outputs.count, outputs);
 }
 
-static void assert_same(const struct trial *trial, struct text expected, struct text got, const size_t *order,
-                        size_t count, const char *what) {
+static void assert_same(struct text expected, struct text got, const char *what) {
     if (text_equal(expected, got))
         return;
-    print_error("%s differs for the order\n", what);
+    /* not by print_error, whose buffer is short */
+    (void)fprintf(stderr, "%s differs; expected:\n%.*s\ngot:\n%.*s\n", what, TEXT_ARGS(expected),
+                  TEXT_ARGS(got));
+    fail_msg("%s differs", what);
+}
+
+/* What is being tried, in case that it fails anywhere: by then the trial itself is gone. */
+static struct {
+    size_t order, batch, count;
+    struct {
+        size_t place;
+        enum event_type type;
+        struct text id;
+    } events[TRIAL_EVENTS_MOST];
+} running;
+
+static void note_running(const struct trial *trial, const size_t *order, size_t count) {
+    running.order = trial->orders;
+    running.batch = trial->batch;
+    running.count = count;
     for (size_t i = 0; i < count; i++) {
-        const struct event *event = &trial->events[order[i]];
-        print_error("  %zu %s %.*s\n", order[i], event_infos[event->type].name, TEXT_ARGS(event->version.id));
+        running.events[i].place = order[i];
+        running.events[i].type = trial->events[order[i]].type;
+        running.events[i].id = trial->events[order[i]].version.id;
     }
-    print_error("expected:\n%.*s\ngot:\n%.*s\n", TEXT_ARGS(expected), TEXT_ARGS(got));
-    fail();
+}
+
+int trial_explain(void **state) {
+    (void)state;
+    if (running.count)
+        print_error("this was order %zu, in batches of %zu:\n", running.order, running.batch);
+    for (size_t i = 0; i < running.count; i++)
+        print_error("  %zu %s %.*s\n", running.events[i].place, event_infos[running.events[i].type].name,
+                    TEXT_ARGS(running.events[i].id));
+    running.count = 0;
+    return 0;
 }
 
 void trial_order(void *context, const size_t *order, size_t count) {
     struct trial *trial = context;
     if (!keeps_promise(trial->events, order, count))
         return;
+    note_running(trial, order, count);
     fold_order(trial->fold, trial->events, order, count, trial->batch);
     struct text dump = fold_dump(trial->fold), packed = fold_packed(trial->fold),
-                told = fold_told(trial->fold);
+                told = fold_told(trial->fold), records = fold_records(trial->fold);
     if (!trial->orders++) {
         trial->dump = arena_text(&trial->arena, dump);
         trial->packed = arena_text(&trial->arena, packed);
         trial->told = arena_text(&trial->arena, told);
+        trial->records = arena_text(&trial->arena, records);
     }
-    assert_same(trial, trial->dump, dump, order, count, "the dump");
-    assert_same(trial, trial->packed, packed, order, count, "what is packed");
-    assert_same(trial, trial->told, told, order, count, "what is told");
+    assert_same(trial->dump, dump, "the dump");
+    assert_same(trial->packed, packed, "what is packed");
+    assert_same(trial->told, told, "what is told");
+    assert_same(trial->records, records, "what the last records say");
     if (trial->orders % 16 == 1)
         assert_replay_is_silent(trial->fold, trial->events, order, count);
+    running.count = 0;
 }
 
 void trial_all_orders(struct fold *fold, const struct event *events, size_t count) {

@@ -1,0 +1,208 @@
+/* All interleavings of up to seven events of one customer (nasty 26): every triple of types stands together
+ * in some set of seven, every pair of the catalogue's events in some set of seven or six. Each set is tried
+ * in all orders that keep the order of the partitions, one event at a time and in batches (SPEC section 5: S,
+ * O1, O3, O4, and a silent replay).
+ *
+ * Given --rounds N [--first ROUND] it runs a campaign instead: every triple of events, under other policies
+ * and in other orders of publication from round to round. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "tests/unit/catalogue.h"
+#include "tests/unit/covering.h"
+#include "tests/unit/marketing_trial.h"
+#include "tests/unit/permute.h"
+#include "tests/unit/trial.h"
+
+#define SET 7
+static struct fold fold;
+static struct covering covering;
+static struct {
+    unsigned long rounds, first;
+    unsigned long sets, orders, folds; /* done */
+} campaign;
+
+/* ---- one set ---- */
+
+struct set {
+    struct trial trial;
+    unsigned long orders;
+};
+
+/* Each order one event at a time, and every eighth in batches as well. */
+static void try_order(void *context, const size_t *order, size_t count) {
+    struct set *set = context;
+    set->trial.batch = 1;
+    trial_order(&set->trial, order, count);
+    if (set->orders++ % 8)
+        return;
+    set->trial.batch = 2 + set->orders / 8 % (count - 1);
+    trial_order(&set->trial, order, count);
+}
+
+/* Chains are numbered by their first events. */
+static void chains_of(const struct event *events, size_t count, size_t *chain) {
+    for (size_t i = 0; i < count; i++) {
+        chain[i] = i;
+        for (size_t j = 0; j < i; j++) {
+            if (catalogue_one_partition(&events[i], &events[j]))
+                chain[i] = chain[j];
+        }
+    }
+}
+
+static void try_set(struct event *events, size_t count) {
+    struct set set = {.trial = {.fold = &fold, .events = events}};
+    size_t chain[SET];
+    catalogue_answers(&fold, events, count);
+    chains_of(events, count, chain);
+    arena_init(&set.trial.arena, 1 << 22);
+    permute_chains(chain, count, try_order, &set);
+    arena_release(&set.trial.arena);
+    assert_true(set.orders == permute_chains_count(chain, count));
+    assert_true(set.trial.orders > set.orders); /* none was passed over */
+    campaign.sets++;
+    campaign.orders += set.orders;
+    campaign.folds += set.trial.orders;
+}
+
+/* ---- all sets ---- */
+
+/* Under a sanitizer, where all of it takes long, only some sets are tried. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define EVERY 24
+#else
+#define EVERY 1
+#endif
+
+static void try_sets(const struct event *all, size_t count, bool triples, size_t shift) {
+    unsigned kind[CATALOGUE_MOST];
+    size_t block[SET], size;
+    struct event events[SET];
+    for (size_t i = 0; i < count; i++)
+        kind[i] = all[i].type;
+    covering.count = count;
+    covering.kind = kind;
+    covering.shift = shift;
+    covering.triples = triples;
+    covering.block = SET;
+    covering.later_block = triples ? SET : SET - 1;
+    covering_begin(&covering);
+    for (size_t b = 0; (size = covering_next(&covering, block)); b++) {
+        if (b % EVERY)
+            continue;
+        for (size_t i = 0; i < size; i++)
+            events[i] = all[block[i]];
+        try_set(events, size);
+    }
+}
+
+static void say(const char *what, clock_t began) {
+    (void)printf("# %s: %lu sets of %d, %lu orders, %lu folds, %.1f s of processor time\n", what,
+                 campaign.sets, SET, campaign.orders, campaign.folds,
+                 (double)(clock() - began) / CLOCKS_PER_SEC);
+    (void)fflush(stdout);
+}
+
+static void every_pair_in_all_orders(void **state) {
+    (void)state;
+    struct event all[CATALOGUE_MOST];
+    clock_t began = clock();
+    size_t count = catalogue_events(&fold, all);
+    try_sets(all, count, false, 0);
+    say("every pair of events", began);
+}
+
+/* ---- the campaign ---- */
+
+/* A customer's changed, seen or closed is published after every registered of the same or an earlier time. */
+static bool publishable(const struct event *first, const struct event *second) {
+    bool leans =
+        first->type == CUSTOMER_CHANGED || first->type == CUSTOMER_SEEN || first->type == CUSTOMER_CLOSED;
+    return !leans || second->type != CUSTOMER_REGISTERED ||
+           !text_equal(first->customer_id, second->customer_id) ||
+           second->version.time_us > first->version.time_us;
+}
+
+/* Another order of publication, as far as a shop may: random swaps of neighbours. */
+static void republish(struct event *all, size_t count, uint64_t *seed) {
+    for (size_t i = 0; i < count * count; i++) {
+        size_t at = permute_random(seed) % (count - 1);
+        if (!publishable(&all[at + 1], &all[at]))
+            continue;
+        struct event kept = all[at];
+        all[at] = all[at + 1];
+        all[at + 1] = kept;
+    }
+}
+
+/* Policies that a shop may write. */
+static const char *choose_policy(unsigned long round) {
+    static const char *const names[] = {"delivery waits", "delivery goes at once", "delivery is kept",
+                                        "soft opt-ins count"};
+    struct policy_category *delivery = &fold.policy->categories[CATEGORY_DELIVERY];
+    struct policy_marketing *marketing = &fold.policy->marketing[0];
+    unsigned long policy = round % 4;
+    delivery->on_request = policy == 1   ? ON_REQUEST_ERASE
+                           : policy == 2 ? ON_REQUEST_KEEP
+                                         : ON_REQUEST_WAIT_PARCELS;
+    if (policy == 2)
+        delivery->ground = TEXT("17(3)(e)");
+    marketing->soft_opt_in = policy == 3;
+    marketing->double_opt_in = policy != 3;
+    marketing->bases[1] = TEXT("soft_opt_in");
+    marketing->basis_count = policy == 3 ? 2 : 1;
+    marketing->from[2] = TEXT("checkout");
+    marketing->from_count = policy == 3 ? 3 : 2;
+    return names[policy];
+}
+
+static void every_triple_in_all_orders(void **state) {
+    (void)state;
+    clock_t began = clock();
+    struct event catalogue[CATALOGUE_MOST], all[CATALOGUE_MOST];
+    size_t count = catalogue_events(&fold, catalogue);
+    for (unsigned long round = campaign.first; round < campaign.first + campaign.rounds; round++) {
+        uint64_t seed = UINT64_C(20261126) + round;
+        char what[80];
+        memcpy(all, catalogue, sizeof(all));
+        if (round >= 4)
+            republish(all, count, &seed);
+        (void)snprintf(what, sizeof(what), "round %lu, %s", round, choose_policy(round));
+        print_message("# %s\n", what);
+        try_sets(all, count, true, permute_random(&seed) % count);
+        say(what, began);
+    }
+}
+
+static unsigned long number(const char *text) {
+    char *end;
+    unsigned long value = text ? strtoul(text, &end, 10) : 0;
+    return text && *text && !*end ? value : 0;
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(every_pair_in_all_orders, trial_explain),
+    };
+    const struct CMUnitTest campaigns[] = {
+        cmocka_unit_test_teardown(every_triple_in_all_orders, trial_explain),
+    };
+    for (int i = 1; i + 1 < argc; i += 2) {
+        if (strcmp(argv[i], "--rounds") == 0)
+            campaign.rounds = number(argv[i + 1]);
+        else if (strcmp(argv[i], "--first") == 0)
+            campaign.first = number(argv[i + 1]);
+    }
+    marketing_begin(&fold);
+    int failed = campaign.rounds ? cmocka_run_group_tests(campaigns, NULL, NULL)
+                                 : cmocka_run_group_tests(tests, NULL, NULL);
+    fold_release(&fold);
+    return failed;
+}
