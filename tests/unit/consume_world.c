@@ -44,9 +44,10 @@ void world_release(struct world *world) {
     memory_register_release(&world->memory);
 }
 
-void world_start(struct world *world, size_t batch_records) {
-    struct err err;
+enum outcome world_begin(struct world *world, size_t batch_records, struct err *err) {
     world->keyring = keyring_new(world->vault_ops, &world->vault, kek, "vault", 100, 60);
+    if (!world->keyring)
+        return err_set(err, RETRY, 0, "no memory for a key cache");
     struct consume_setup given = {.topic_ops = world->topic_ops,
                                   .topics = &world->memory,
                                   .reg_ops = world->reg_ops,
@@ -62,8 +63,13 @@ void world_start(struct world *world, size_t batch_records) {
                                   .batch_bytes = 1 << 20,
                                   .arena_bytes = world->arena_bytes ? world->arena_bytes : 1 << 26};
     memory_register_restart(&world->memory);
-    assert_int_equal(consumer_init(&world->consumer, &given, &err), OK);
     world->running = true;
+    return consumer_init(&world->consumer, &given, err);
+}
+
+void world_start(struct world *world, size_t batch_records) {
+    struct err err;
+    assert_int_equal(world_begin(world, batch_records, &err), OK);
 }
 
 void world_stop(struct world *world) {
@@ -81,24 +87,26 @@ bool world_through(const struct world *world) {
     return true;
 }
 
-void world_turn_through(struct world *world) {
-    struct err err;
-    for (int turns = 0; !world_through(world) || turns < 10; turns++) {
+enum outcome world_turn_through(struct world *world, struct err *err) {
+    enum outcome outcome = OK;
+    for (int turns = 0; outcome == OK && (!world_through(world) || turns < 10); turns++) {
         if (turns == 2000)
-            fail_msg("fault %d at call %lu: never through", (int)world->memory.fault, world->memory.fault_at);
-        enum outcome outcome = consume_turn(&world->consumer, 100, &err);
-        if (outcome != OK)
-            fail_msg("the loop ended: %s", err.text);
+            return err_set(err, POISON, 0, "never through");
+        outcome = consume_turn(&world->consumer, 100, err);
     }
+    return outcome;
 }
 
 void world_run(struct world *world, size_t batch_records) {
+    struct err err;
     world_start(world, batch_records);
     if (setjmp(world->memory.crashed)) {
         world_stop(world);
         world_start(world, batch_records);
     }
-    world_turn_through(world);
+    if (world_turn_through(world, &err) != OK)
+        fail_msg("fault %d at call %lu: the loop ended: %s", (int)world->memory.fault, world->memory.fault_at,
+                 err.text);
 }
 
 struct world_result world_result(struct world *world, struct arena *arena) {

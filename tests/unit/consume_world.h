@@ -27,11 +27,14 @@ void world_empty(struct world *world, const struct policy *policy, size_t arena_
 void world_release(struct world *world);
 
 void world_start(struct world *world, size_t batch_records);
+/* The same; RETRY when memory ran out. Stopped all the same. */
+enum outcome world_begin(struct world *world, size_t batch_records, struct err *err) MUST_CHECK;
 void world_stop(struct world *world);
 /* True when all that the topics hold is in. */
 bool world_through(const struct world *world);
-/* Turns the loop until everything is in and some turns more; the process has started. */
-void world_turn_through(struct world *world);
+/* Turns the loop until everything is in and some turns more; the process has started. FATAL: it ended.
+ * POISON: it goes on for ever. */
+enum outcome world_turn_through(struct world *world, struct err *err) MUST_CHECK;
 /* Runs until everything is in, starting anew after each crash. */
 void world_run(struct world *world, size_t batch_records);
 
