@@ -146,7 +146,7 @@ void keyring_forget(struct keyring *keyring);
 uint64_t keyring_created(const struct keyring *keyring);
 
 /* For the relay, which keeps no cache: the transit key of a fetched row that a sealed body names by its
- * serial. POISON: the ring has it no more; FATAL: the ring does not open. */
+ * serial. POISON: the ring has it no more; FATAL: the ring does not open; RETRY: memory ran out. */
 enum outcome transit_open(const uint8_t kek[32], const char *vault_id, const struct ring_row *row,
                           enum category category, uint16_t serial, struct seal_key *key) MUST_CHECK;
 
