@@ -12,12 +12,13 @@ static struct text hex_of(const uint8_t hash[HASH_BYTES], struct arena *arena) {
     return arena_text(arena, text_of(hex));
 }
 
-/* False when the arena is full. */
+/* False when memory ran out. */
 static bool hash_email(const uint8_t key[32], struct text email, struct arena *arena, struct text *hex) {
     uint8_t hash[HASH_BYTES];
     if (!text_present(email))
         return true;
-    lookup_hash_email(key, email, arena, hash);
+    if (!lookup_hash_email(key, email, arena, hash))
+        return false;
     *hex = hex_of(hash, arena);
     return text_present(*hex);
 }

@@ -214,8 +214,12 @@ static void note_missed(struct consumer *consumer) {
 
 static enum outcome settle_retry(struct consumer *consumer, struct err *err) {
     const struct consume_setup *setup = &consumer->setup;
-    if (consumer->work.load.arena_full || (err->code == ENOMEM && !err->sqlstate[0]))
-        return bisect(consumer) ? OK : settle_single(consumer, "", "too_large_for_memory", err);
+    bool full = consumer->work.load.arena_full || (err->code == ENOMEM && !err->sqlstate[0]);
+    if (full && bisect(consumer))
+        return OK;
+    /* Only a record that does not fit the limit will never fit; the machine's own shortage passes. */
+    if (full && consumer->arena.reached)
+        return settle_single(consumer, "", "too_large_for_memory", err);
     bool is_open = setup->reg_ops->is_open(setup->reg);
     if (is_open && consumer->work.write.guard_missed && consumer->misses < MISSES_MAX) {
         metrics_add(METRIC_REDONE_BATCHES, 0, 1);

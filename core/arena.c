@@ -42,6 +42,7 @@ void arena_reset(struct arena *arena) {
     }
     arena->current = arena->first;
     arena->used_bytes = 0;
+    arena->reached = false;
 }
 
 /* A chunk with room for size_bytes, made current. Chunks after the current one are empty: they are used when
@@ -70,6 +71,7 @@ static struct arena_chunk *chunk_next(struct arena *arena, size_t size_bytes) {
         *link = NULL;
         size_t left_bytes = arena->limit_bytes - arena->held_bytes;
         if (size_bytes > left_bytes) {
+            arena->reached = true;
             return NULL;
         }
         want_bytes = want_bytes < left_bytes ? want_bytes : left_bytes;
@@ -88,6 +90,7 @@ static struct arena_chunk *chunk_next(struct arena *arena, size_t size_bytes) {
 void *arena_take(struct arena *arena, size_t size_bytes) {
     const size_t unit = alignof(max_align_t);
     if (size_bytes > arena->limit_bytes) {
+        arena->reached = true;
         return NULL;
     }
     size_bytes = size_bytes ? (size_bytes + unit - 1) / unit * unit : unit;

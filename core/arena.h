@@ -13,6 +13,8 @@ struct arena {
     size_t used_bytes; /* taken since the last reset */
     size_t held_bytes; /* size of all chunks, at most limit_bytes */
     size_t limit_bytes;
+    bool reached; /* the limit was, since the last reset; else a NULL says that the machine is short of memory
+                   */
 };
 
 /* limit_bytes bounds what all chunks together may hold. Allocates nothing yet. */

@@ -101,7 +101,11 @@ static char *read_secret(struct reading *reading, const char *where, const char 
     if (status.st_mode & (S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH))
         complain(reading, CONFIG_WARNING, where, "its file is open to group or others: chmod 600");
     size = read(file, buffer, sizeof(buffer));
-    if (size < 0 || (size_t)size > SECRET_BYTES_MAX || memchr(buffer, '\0', (size_t)size)) {
+    if (size < 0) {
+        complain(reading, CONFIG_WRONG, where, "its file cannot be read: %s", strerrordesc_np(errno));
+        goto out;
+    }
+    if ((size_t)size > SECRET_BYTES_MAX || memchr(buffer, '\0', (size_t)size)) {
         complain(reading, CONFIG_WRONG, where, "its file is no text of at most %d bytes", SECRET_BYTES_MAX);
         goto out;
     }

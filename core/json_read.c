@@ -9,6 +9,7 @@
  * 3. The lowest fault wins. */
 #include "core/json_read.h"
 
+#include <setjmp.h>
 #include <stdalign.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -221,8 +222,16 @@ struct frame {
     struct json *node, *last;
 };
 
+/* yajl's memory. What the arena cannot give, or what grows large, comes from the heap. */
+struct leases {
+    struct arena *arena;
+    struct lease *heap; /* those, linked */
+    jmp_buf no_memory;
+};
+
 struct reader {
     struct arena *arena;
+    struct leases leases;
     struct json *root;
     unsigned max_depth;
     size_t depth;
@@ -429,34 +438,43 @@ static const yajl_callbacks callbacks = {
 /* ---- the whole ---- */
 
 /* yajl's own memory comes from the arena too, which saves it a dozen calls of malloc a document. yajl does
- * not bear a NULL, so what the arena cannot give, or what grows large, comes from the heap. */
+ * not look whether it was given any: when there is none, it is left where it stands (reader_run). */
 #define LEASE_MOST_BYTES 2048
 struct lease {
     alignas(max_align_t) size_t size_bytes;
     bool heap;
+    struct lease *next; /* of those */
 };
 
 static void *lease_take(void *context, size_t size_bytes) {
+    struct leases *leases = context;
     struct lease *lease =
-        size_bytes <= LEASE_MOST_BYTES ? arena_take(context, sizeof(*lease) + size_bytes) : NULL;
+        size_bytes <= LEASE_MOST_BYTES ? arena_take(leases->arena, sizeof(*lease) + size_bytes) : NULL;
     bool heap = !lease;
     if (heap) {
         lease = malloc(sizeof(*lease) + size_bytes);
         if (!lease) {
-            return NULL;
+            longjmp(leases->no_memory, 1);
         }
     }
-    *lease = (struct lease){.size_bytes = size_bytes, .heap = heap};
+    *lease = (struct lease){.size_bytes = size_bytes, .heap = heap, .next = leases->heap};
+    leases->heap = heap ? lease : leases->heap;
     return lease + 1;
 }
 
 static void lease_end(void *context, void *memory) {
-    (void)context;
+    struct leases *leases = context;
     struct lease *lease = memory ? (struct lease *)memory - 1 : NULL;
-    if (lease && lease->heap) {
-        explicit_bzero(memory, lease->size_bytes);
-        free(lease);
+    if (!lease || !lease->heap) {
+        return;
     }
+    struct lease **link = &leases->heap; /* there are one or two */
+    while (*link != lease) {
+        link = &(*link)->next;
+    }
+    *link = lease->next;
+    explicit_bzero(memory, lease->size_bytes);
+    free(lease);
 }
 
 static void *lease_grow(void *context, void *memory, size_t size_bytes) {
@@ -470,9 +488,9 @@ static void *lease_grow(void *context, void *memory, size_t size_bytes) {
 }
 
 /* False when it is no JSON (or memory ran out, which the reader knows). */
-static bool reader_run(struct reader *reader) {
+static bool reader_parse(struct reader *reader) {
     yajl_alloc_funcs memory = {
-        .malloc = lease_take, .realloc = lease_grow, .free = lease_end, .ctx = reader->arena};
+        .malloc = lease_take, .realloc = lease_grow, .free = lease_end, .ctx = &reader->leases};
     yajl_handle handle = yajl_alloc(&callbacks, &memory, reader);
     if (!handle) {
         reader->no_memory = true;
@@ -488,6 +506,18 @@ static bool reader_run(struct reader *reader) {
         yajl_complete_parse(handle) == yajl_status_ok && reader->values > 0;
     yajl_free(handle);
     return whole;
+}
+
+static bool reader_run(struct reader *reader) {
+    reader->leases = (struct leases){.arena = reader->arena};
+    if (setjmp(reader->leases.no_memory)) {
+        while (reader->leases.heap) {
+            lease_end(&reader->leases, reader->leases.heap + 1);
+        }
+        reader->no_memory = true;
+        return false;
+    }
+    return reader_parse(reader);
 }
 
 enum json_fault json_parse(struct text text, unsigned max_depth, struct arena *arena, struct json **root) {

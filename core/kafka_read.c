@@ -5,6 +5,7 @@
 #include "core/log.h"
 #include "core/ready.h"
 #include "core/stop.h"
+#include <errno.h>
 #include <stdlib.h>
 
 #define METADATA_MS 10000
@@ -85,7 +86,7 @@ static enum outcome take_message(struct progress *progress, const rd_kafka_messa
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         progress->heard_us = now_us;
         if (!progress->reading->reader(progress->reading->context, message))
-            return err_set(err, FATAL, 0, "no memory for what topic %s holds", name);
+            return err_set(err, FATAL, ENOMEM, "no memory for what topic %s holds", name);
         (void)note_progress(progress, message->partition, message->offset + 1);
     } else if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         progress->heard_us = now_us;
@@ -166,8 +167,8 @@ enum outcome kafka_read_topic(const struct kafka_reading *reading, struct kafka_
         progress.ended = calloc((size_t)progress.left, sizeof(*progress.ended));
         for (int32_t i = 0; progress.end && i < progress.left; i++)
             progress.end[i] = -1;
-        outcome =
-            progress.end && progress.ended ? assign_all(&progress, err) : err_set(err, FATAL, 0, "no memory");
+        outcome = progress.end && progress.ended ? assign_all(&progress, err)
+                                                 : err_set(err, FATAL, ENOMEM, "no memory");
         if (outcome == OK)
             outcome = read_all(&progress, err);
     }

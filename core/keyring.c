@@ -255,13 +255,20 @@ static enum outcome ring_take_in(struct keyring *keyring, const struct ring_row 
     }
     ring->version = row->version;
     memcpy(ring->key_id, row->key_id, KEY_ID_BYTES);
-    if (row->version &&
-        (!ring_unwrap(keyring->cells_key, RING_CELLS, keyring->vault_id, row, row->blob, &ring->cells) ||
-         !ring_unwrap(keyring->transit_key, RING_TRANSIT, keyring->vault_id, row, row->transit,
-                      &ring->transit))) {
+    enum outcome opened = OK;
+    if (row->version) {
+        opened = ring_unwrap(keyring->cells_key, RING_CELLS, keyring->vault_id, row, row->blob, &ring->cells);
+    }
+    if (row->version && opened == OK) {
+        opened = ring_unwrap(keyring->transit_key, RING_TRANSIT, keyring->vault_id, row, row->transit,
+                             &ring->transit);
+    }
+    if (opened != OK) {
         ring_free(ring);
-        return err_set(err, POISON, 0,
-                       "a key ring in the vault does not open: damaged, or another key-encryption key");
+        return opened == RETRY
+                   ? no_memory(err)
+                   : err_set(err, POISON, 0,
+                             "a key ring in the vault does not open: damaged, or another key-encryption key");
     }
     return cache_put(keyring, ring) ? OK : no_memory(err);
 }

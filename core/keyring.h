@@ -146,14 +146,16 @@ void keyring_forget(struct keyring *keyring);
 uint64_t keyring_created(const struct keyring *keyring);
 
 /* For the relay, which keeps no cache: the transit key of a fetched row that a sealed body names by its
- * serial. POISON: the ring has it no more; FATAL: the ring does not open. */
+ * serial. POISON: the ring has it no more; FATAL: the ring does not open; RETRY: memory ran out. */
 enum outcome transit_open(const uint8_t kek[32], const char *vault_id, const struct ring_row *row,
                           enum category category, uint16_t serial, struct seal_key *key) MUST_CHECK;
 
 /* The key of lookups, made of the digest key. */
 void lookup_key_derive(const uint8_t digest_key[32], uint8_t key[32]);
-/* Keyed hashes of e-mail (NFC, trimmed, lower-cased) and phone (E.164). key: lookup_key_derive. */
-void lookup_hash_email(const uint8_t key[32], struct text email, struct arena *arena, uint8_t hash[32]);
+/* Keyed hashes of e-mail (NFC, trimmed, lower-cased) and phone (E.164). key: lookup_key_derive. False when
+ * memory ran out. */
+bool lookup_hash_email(const uint8_t key[32], struct text email, struct arena *arena,
+                       uint8_t hash[32]) MUST_CHECK;
 void lookup_hash_phone(const uint8_t key[32], struct text phone, uint8_t hash[32]);
 
 #endif

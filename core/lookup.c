@@ -32,7 +32,7 @@ static bool space(char c) {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-void lookup_hash_email(const uint8_t key[32], struct text email, struct arena *arena, uint8_t hash[32]) {
+bool lookup_hash_email(const uint8_t key[32], struct text email, struct arena *arena, uint8_t hash[32]) {
     while (email.size && space(email.at[0])) {
         email = (struct text){email.at + 1, email.size - 1};
     }
@@ -40,7 +40,10 @@ void lookup_hash_email(const uint8_t key[32], struct text email, struct arena *a
         email.size--;
     }
     char *lower = arena_take(arena, email.size ? email.size : 1);
-    bool ascii = lower != NULL;
+    bool ascii = true;
+    if (!lower) {
+        return false;
+    }
     for (size_t i = 0; ascii && i < email.size; i++) {
         char c = email.at[i];
         ascii = (unsigned char)c < 0x80;
@@ -48,17 +51,17 @@ void lookup_hash_email(const uint8_t key[32], struct text email, struct arena *a
     }
     if (ascii) {
         lookup_hash(key, "email", (struct text){lower, email.size}, hash);
-        return;
+        return true;
     }
     size_t size = 0;
     uint8_t *folded = u8_tolower((const uint8_t *)email.at, email.size, NULL, UNINORM_NFC, NULL, &size);
-    /* Without memory the text is hashed as it came: that person is not found by this spelling, nothing worse.
-     */
-    lookup_hash(key, "email", folded ? (struct text){(const char *)folded, size} : email, hash);
-    if (folded) {
-        secret_wipe(folded, size);
-        free(folded);
+    if (!folded) {
+        return false; /* not as it came: an objection under another hash would be lost */
     }
+    lookup_hash(key, "email", (struct text){(const char *)folded, size}, hash);
+    secret_wipe(folded, size);
+    free(folded);
+    return true;
 }
 
 void lookup_hash_phone(const uint8_t key[32], struct text phone, uint8_t hash[32]) {

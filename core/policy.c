@@ -277,6 +277,10 @@ struct policy *policy_parse(struct text json, policy_complain *complain, void *c
     }
     set_digest(policy);
     enum json_fault fault = json_parse(policy->source, DEPTH_MAX, &policy->arena, &root);
+    if (fault == JSON_NO_MEMORY) {
+        (void)err_set(err, FATAL, 0, "no memory for the policy");
+        goto out;
+    }
     if (fault != JSON_FINE) {
         walk_complain(&walk, "is no strict JSON: %s", json_fault_name(fault));
     } else {

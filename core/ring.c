@@ -181,42 +181,54 @@ struct text ring_wrap(const uint8_t key[32], enum ring_label label, const char *
     return (struct text){(const char *)blob, HEAD_BYTES + body_bytes + TAG_BYTES};
 }
 
-bool ring_unwrap(const uint8_t key[32], enum ring_label label, const char *vault_id,
-                 const struct ring_row *row, struct text blob, struct ring_keys *keys) {
+/* The keys that an opened blob holds. */
+static enum outcome keys_read(const uint8_t *body, size_t body_bytes, struct ring_keys *keys) {
+    uint16_t count = read_16(body + 2);
+    if (body_bytes != KEYS_HEAD_BYTES + (size_t)count * ENTRY_BYTES) {
+        return POISON;
+    }
+    keys->next_serial = read_16(body);
+    if (!count) {
+        return OK;
+    }
+    keys->at = calloc(count, sizeof(*keys->at));
+    if (!keys->at) {
+        return RETRY;
+    }
+    keys->count = count;
+    const uint8_t *at = body + KEYS_HEAD_BYTES;
+    for (size_t i = 0; i < count; i++, at += ENTRY_BYTES) {
+        keys->at[i].category = at[0];
+        keys->at[i].period = (int16_t)read_16(at + 1);
+        keys->at[i].serial = read_16(at + 3);
+        memcpy(keys->at[i].key, at + 5, SEAL_KEY_BYTES);
+    }
+    return OK;
+}
+
+enum outcome ring_unwrap(const uint8_t key[32], enum ring_label label, const char *vault_id,
+                         const struct ring_row *row, struct text blob, struct ring_keys *keys) {
     *keys = (struct ring_keys){0};
     if (blob.size < HEAD_BYTES + KEYS_HEAD_BYTES + TAG_BYTES || blob.at[0] != RING_FORMAT) {
-        return false;
+        return POISON;
     }
     const uint8_t *wrapped = (const uint8_t *)blob.at;
     size_t body_bytes = blob.size - HEAD_BYTES - TAG_BYTES;
     uint8_t place[PLACE_BYTES];
     size_t place_bytes = place_write(place, label, vault_id, row);
     uint8_t *body = malloc(body_bytes);
-    bool opened = body && crypto_aead_xchacha20poly1305_ietf_decrypt(body, NULL, NULL, wrapped + HEAD_BYTES,
-                                                                     body_bytes + TAG_BYTES, place,
-                                                                     place_bytes, wrapped + 1, key) == 0;
-    uint16_t count = opened ? read_16(body + 2) : 0;
-    opened = opened && body_bytes == KEYS_HEAD_BYTES + (size_t)count * ENTRY_BYTES;
-    if (opened && count) {
-        keys->at = calloc(count, sizeof(*keys->at));
-        opened = keys->at != NULL;
+    if (!body) {
+        return RETRY;
     }
-    if (opened) {
-        keys->next_serial = read_16(body);
-        keys->count = count;
-        const uint8_t *at = body + KEYS_HEAD_BYTES;
-        for (size_t i = 0; i < count; i++, at += ENTRY_BYTES) {
-            keys->at[i].category = at[0];
-            keys->at[i].period = (int16_t)read_16(at + 1);
-            keys->at[i].serial = read_16(at + 3);
-            memcpy(keys->at[i].key, at + 5, SEAL_KEY_BYTES);
-        }
+    enum outcome outcome = POISON;
+    if (crypto_aead_xchacha20poly1305_ietf_decrypt(body, NULL, NULL, wrapped + HEAD_BYTES,
+                                                   body_bytes + TAG_BYTES, place, place_bytes, wrapped + 1,
+                                                   key) == 0) {
+        outcome = keys_read(body, body_bytes, keys);
     }
-    if (body) {
-        sodium_memzero(body, body_bytes);
-        free(body);
-    }
-    return opened;
+    sodium_memzero(body, body_bytes);
+    free(body);
+    return outcome;
 }
 
 enum outcome transit_open(const uint8_t kek[32], const char *vault_id, const struct ring_row *row,
@@ -224,10 +236,10 @@ enum outcome transit_open(const uint8_t kek[32], const char *vault_id, const str
     uint8_t wrapping[32];
     struct ring_keys keys;
     ring_derive(kek, RING_TRANSIT, wrapping);
-    bool opened = ring_unwrap(wrapping, RING_TRANSIT, vault_id, row, row->transit, &keys);
+    enum outcome outcome = ring_unwrap(wrapping, RING_TRANSIT, vault_id, row, row->transit, &keys);
     sodium_memzero(wrapping, sizeof(wrapping));
-    if (!opened) {
-        return FATAL;
+    if (outcome != OK) {
+        return outcome == POISON ? FATAL : outcome;
     }
     const struct ring_key *found = ring_keys_serial(&keys, category, 0, serial);
     if (found) {

@@ -39,10 +39,10 @@ void ring_derive(const uint8_t kek[32], enum ring_label label, uint8_t key[32]);
 struct text ring_wrap(const uint8_t key[32], enum ring_label label, const char *vault_id,
                       const struct ring_row *row, const struct ring_keys *keys, struct ring_random *random,
                       struct arena *arena);
-/* False when it does not open (damaged, moved, other key-encryption key) or memory ran out; keys are the
+/* POISON: it does not open (damaged, moved, other key-encryption key); RETRY: memory ran out. keys are the
  * heap's. */
-bool ring_unwrap(const uint8_t key[32], enum ring_label label, const char *vault_id,
-                 const struct ring_row *row, struct text blob, struct ring_keys *keys);
+enum outcome ring_unwrap(const uint8_t key[32], enum ring_label label, const char *vault_id,
+                         const struct ring_row *row, struct text blob, struct ring_keys *keys) MUST_CHECK;
 void ring_keys_release(struct ring_keys *keys);
 bool ring_keys_copy(const struct ring_keys *from, struct ring_keys *to);
 /* Adds a random key; false when memory or serials ran out. */

@@ -21,16 +21,26 @@ size_t ring_doomed(const struct key_doom *dooms, size_t doom_count, struct ring_
     return count;
 }
 
+static enum outcome no_memory(struct err *err) {
+    return err_set(err, RETRY, ENOMEM, "the key rings do not fit into the batch's memory");
+}
+
 /* One ring. *changed false: it holds nothing that is doomed. */
 static enum outcome rewrite(const struct ring_wrapping *wrapping, struct arena *arena, struct ring_row *ring,
                             const struct key_doom *dooms, size_t count, bool *changed, struct err *err) {
     struct ring_keys cells = {0}, transit = {0};
-    enum outcome outcome = OK;
     *changed = false;
-    if (!ring_unwrap(wrapping->cells_key, RING_CELLS, wrapping->vault_id, ring, ring->blob, &cells) ||
-        !ring_unwrap(wrapping->transit_key, RING_TRANSIT, wrapping->vault_id, ring, ring->transit,
-                     &transit)) {
-        outcome = err_set(err, POISON, 0,
+    enum outcome outcome =
+        ring_unwrap(wrapping->cells_key, RING_CELLS, wrapping->vault_id, ring, ring->blob, &cells);
+    if (outcome == OK) {
+        outcome = ring_unwrap(wrapping->transit_key, RING_TRANSIT, wrapping->vault_id, ring, ring->transit,
+                              &transit);
+    }
+    if (outcome != OK) {
+        outcome =
+            outcome == RETRY
+                ? no_memory(err)
+                : err_set(err, POISON, 0,
                           "a key ring in the vault does not open, so that its keys cannot be destroyed");
         goto out;
     }
@@ -50,7 +60,7 @@ static enum outcome rewrite(const struct ring_wrapping *wrapping, struct arena *
     ring->transit = ring_wrap(wrapping->transit_key, RING_TRANSIT, wrapping->vault_id, ring, &transit,
                               wrapping->random, arena);
     if (!ring->blob.at || !ring->transit.at) {
-        outcome = err_set(err, RETRY, ENOMEM, "the key rings do not fit into the batch's memory");
+        outcome = no_memory(err);
     }
 out:
     ring_keys_release(&cells);

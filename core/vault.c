@@ -413,11 +413,14 @@ static enum outcome check_open(const uint8_t kek[32], const struct settings *set
     struct ring_keys keys = {0};
     (void)sodium_hex2bin(blob, sizeof(blob), settings->check, strlen(settings->check), NULL, &size, NULL);
     ring_derive(kek, RING_CHECK, key);
-    bool opened =
+    enum outcome outcome =
         ring_unwrap(key, RING_CHECK, settings->id, &nobody, (struct text){(const char *)blob, size}, &keys);
     secret_wipe(key, sizeof(key));
     ring_keys_release(&keys);
-    if (!opened) {
+    if (outcome == RETRY) {
+        return no_memory(err);
+    }
+    if (outcome != OK) {
         return err_set(err, FATAL, 0,
                        "the key-encryption key is not the one of this vault: check kek.file and [vault]");
     }

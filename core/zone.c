@@ -336,13 +336,19 @@ struct zone *zone_new(const char *name, struct err *err) {
         goto out;
     }
     file = read_whole(path, &size);
+    if (!file && errno != ENOENT && errno != ENOTDIR) {
+        (void)err_set(err, FATAL, errno, "time zone %s cannot be read: %s", name, strerrordesc_np(errno));
+        goto out;
+    }
     if (!file) {
         (void)err_set(err, FATAL, errno, "time zone %s is not in the tz database (package tzdata)", name);
         goto out;
     }
+    errno = 0;
     zone = calloc(1, sizeof(*zone));
     if (!zone || !parse_tzif(zone, file, size)) {
-        (void)err_set(err, FATAL, 0, "time zone %s cannot be read: not TZif version 2 or later", name);
+        (void)err_set(err, FATAL, errno, "time zone %s cannot be read: %s", name,
+                      errno == ENOMEM ? "no memory" : "not TZif version 2 or later");
         goto out;
     }
     result = zone;

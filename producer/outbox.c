@@ -2,6 +2,7 @@
 #include "producer/outbox.h"
 
 #include "core/schema.h"
+#include <errno.h>
 #include <stdio.h>
 
 #define ARENA_BYTES ((size_t)64 << 20)
@@ -107,7 +108,7 @@ static enum outcome outbox_holders(void *opaque, char *buffer, size_t room, stru
 }
 
 static enum outcome no_memory(struct err *err) {
-    return err_set(err, FATAL, 0, "no memory for a batch: lower producer.batch.outputs");
+    return err_set(err, FATAL, ENOMEM, "no memory for a batch: lower producer.batch.outputs");
 }
 
 static enum outcome outbox_ask(void *opaque, const struct relay_want *want, struct err *err) {

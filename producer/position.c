@@ -2,6 +2,7 @@
 #include "producer/position.h"
 
 #include "core/json_read.h"
+#include <errno.h>
 #include <stdio.h>
 
 static const char hex_digits[] = "0123456789abcdef";
@@ -31,18 +32,20 @@ static bool hex_read(struct text text, uint8_t *bytes, size_t count) {
     return true;
 }
 
-bool position_read(struct text key, struct text value, struct arena *arena, struct relay_mark *mark) {
+enum outcome position_read(struct text key, struct text value, struct arena *arena, struct relay_mark *mark) {
     struct json *root;
-    if (!text_present(key) || key.size == 0 || key.size >= RELAY_TOPIC_BYTES ||
-        json_parse(value, 1, arena, &root) != JSON_FINE)
-        return false;
+    if (!text_present(key) || key.size == 0 || key.size >= RELAY_TOPIC_BYTES)
+        return POISON;
+    enum json_fault fault = json_parse(value, 1, arena, &root);
+    if (fault != JSON_FINE)
+        return fault == JSON_NO_MEMORY ? RETRY : POISON;
     const struct json *seq = json_member(root, "seq");
-    if (!seq || seq->type != JSON_INTEGER || seq->integer < 1)
-        return false;
+    if (!seq || seq->type != JSON_INTEGER || seq->integer < 1 ||
+        !hex_read(json_member_text(root, "row_id"), mark->row_id, ROW_ID_BYTES))
+        return POISON;
     mark->topic = arena_text(arena, key);
     mark->seq = seq->integer;
-    return text_present(mark->topic) &&
-           hex_read(json_member_text(root, "row_id"), mark->row_id, ROW_ID_BYTES);
+    return text_present(mark->topic) ? OK : RETRY;
 }
 
 static struct relay_mark *marks_find(const struct relay_marks *marks, struct text topic) {
@@ -61,15 +64,17 @@ enum outcome position_merge(struct relay_marks *marks, struct text key, struct t
         return OK;
     }
     struct relay_mark mark = {.seq = 0};
-    if (!position_read(key, value, arena, &mark))
+    enum outcome outcome = position_read(key, value, arena, &mark);
+    if (outcome == POISON)
         return err_set(
             err, FATAL, 0,
             "%s holds a record that the relay did not write; see `kundregister producer reconcile`",
             POSITION_TOPIC);
-    if (!known)
+    if (outcome == OK && !known)
         known = ARENA_PUSH(arena, marks);
-    if (!known)
-        return err_set(err, FATAL, 0, "%s holds too many keys", POSITION_TOPIC);
+    if (!known || outcome != OK)
+        return arena->reached ? err_set(err, FATAL, 0, "%s holds too many keys", POSITION_TOPIC)
+                              : err_set(err, FATAL, ENOMEM, "no memory for the positions");
     *known = mark;
     return OK;
 }

@@ -10,9 +10,11 @@
 
 /* {"row_id":"<32 hex digits>","seq":17} */
 struct text position_write(const struct relay_mark *mark, char buffer[POSITION_VALUE_BYTES]);
-/* A record into the mark; value absent: removed. False when it is none of ours. */
-bool position_read(struct text key, struct text value, struct arena *arena, struct relay_mark *mark);
-/* Puts a record into the marks, replacing the topic's earlier one; removes it when `value` is absent. */
+/* A record into the mark. POISON: it is none of ours; RETRY: memory ran out. */
+enum outcome position_read(struct text key, struct text value, struct arena *arena,
+                           struct relay_mark *mark) MUST_CHECK;
+/* Puts a record into the marks, replacing the topic's earlier one; removes it when `value` is absent. FATAL
+ * when it is none of ours, and (ENOMEM) when memory ran out. */
 enum outcome position_merge(struct relay_marks *marks, struct text key, struct text value,
                             struct arena *arena, struct err *err) MUST_CHECK;
 

@@ -254,7 +254,7 @@ static enum outcome housekeeping(struct relay *relay, bool idle, struct err *err
     if (outcome == OK && now_us - relay->checked_at_us > CHECK_EVERY_US) {
         relay->checked_at_us = now_us;
         outcome = relay->outbox_ops->policy(relay->outbox, err);
-        relay->refused = outcome == FATAL;
+        relay->refused = relay_refuses(outcome, err);
     }
     if (outcome != OK || now_us - relay->dropped_at_us < DROP_EVERY_US)
         return outcome;

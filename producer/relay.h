@@ -211,6 +211,8 @@ enum outcome relay_run(struct relay *relay, struct err *err) MUST_CHECK;
 /* A session's start: lock, producer, positions, comparison (relay_start.c). *ours false: standing by. */
 enum outcome relay_start(struct relay *relay, bool *ours, struct err *err) MUST_CHECK;
 void relay_end(struct relay *relay);
+/* Whether starting again would not help: it would when only memory was short. */
+bool relay_refuses(enum outcome outcome, const struct err *err);
 /* The topic of that name, made when new; NULL when there are too many. */
 struct relay_topic *relay_topic(struct relay *relay, struct text name);
 

@@ -5,6 +5,7 @@
 #include "core/killpoint.h"
 #include "core/log.h"
 #include "core/ready.h"
+#include <errno.h>
 #include <stdlib.h>
 
 #define FATES_MAX 1024
@@ -76,7 +77,7 @@ static enum outcome settle(struct relay *relay, struct relay_row *row, struct er
     *kept = *row;
     kept->topic = arena_text(&relay->fates_arena, row->topic);
     if (!text_present(kept->topic))
-        return err_set(err, FATAL, 0, "no memory to record an output's fate");
+        return err_set(err, FATAL, ENOMEM, "no memory to record an output's fate");
     relay->fate_count++;
     relay->unrecorded = true;
     return OK;
@@ -106,7 +107,7 @@ static enum outcome unseal(struct relay *relay, struct relay_row **rows, size_t 
     struct relay_row **again = ARENA_ARRAY(&relay->plain, struct relay_row *, count);
     struct text *before = ARENA_ARRAY(&relay->plain, struct text, count);
     if (!again || !before)
-        return err_set(err, FATAL, 0, "no memory for a batch: lower producer.batch.outputs");
+        return err_set(err, FATAL, ENOMEM, "no memory for a batch: lower producer.batch.outputs");
     memcpy(again, rows, count * sizeof(*rows));
     for (int try = 0; try < RESEALED_TRIES; try++) {
         relay->reaching = AWAY_VAULT;
@@ -268,7 +269,7 @@ static enum outcome publish_by_topic(struct relay *relay, struct relay_row **row
     struct relay_row **part = ARENA_ARRAY(&relay->batch, struct relay_row *, count);
     struct relay_row **rest = ARENA_ARRAY(&relay->batch, struct relay_row *, count);
     if (!part || !rest)
-        return err_set(err, FATAL, 0,
+        return err_set(err, FATAL, ENOMEM,
                        "no memory to isolate what Kafka refused: lower producer.batch.outputs");
     memcpy(rest, rows, count * sizeof(*rows));
     while (count) {
@@ -325,7 +326,7 @@ enum outcome relay_batch(struct relay *relay, struct relay_rows *rows, int64_t s
     size_t count = 0, bytes = 0;
     enum outcome outcome = OK;
     if (!part)
-        return err_set(err, FATAL, 0, "no memory for a batch: lower producer.batch.outputs");
+        return err_set(err, FATAL, ENOMEM, "no memory for a batch: lower producer.batch.outputs");
     for (size_t i = 0; i < rows->count && outcome == OK; i++) {
         struct relay_row *row = &rows->at[i];
         struct relay_topic *topic = relay_topic(relay, row->topic);

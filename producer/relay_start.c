@@ -4,6 +4,7 @@
 #include "core/killpoint.h"
 #include "core/log.h"
 #include "producer/position.h"
+#include <errno.h>
 #include <stdlib.h>
 
 struct relay_topic *relay_topic(struct relay *relay, struct text name) {
@@ -36,7 +37,7 @@ static enum outcome compare(struct relay *relay, struct relay_marks *kafka, stru
     }
     bool *same = ARENA_ARRAY(&relay->batch, bool, kafka->count + 1);
     if (!same)
-        return err_set(err, FATAL, 0, "no memory for the positions");
+        return err_set(err, FATAL, ENOMEM, "no memory for the positions");
     outcome = relay->outbox_ops->find(relay->outbox, &relay->batch, kafka, same, err);
     if (outcome != OK)
         return outcome;
@@ -57,6 +58,10 @@ static enum outcome adopt(struct relay *relay, const struct relay_marks *kafka, 
     return OK;
 }
 
+bool relay_refuses(enum outcome outcome, const struct err *err) {
+    return outcome == FATAL && err->code != ENOMEM;
+}
+
 enum outcome relay_start(struct relay *relay, bool *ours, struct err *err) {
     struct relay_marks kafka = {NULL, 0, 0};
     arena_reset(&relay->batch);
@@ -72,13 +77,13 @@ enum outcome relay_start(struct relay *relay, bool *ours, struct err *err) {
     KILL_POINT("relay.after_lock");
     outcome = relay->outbox_ops->policy(relay->outbox, err);
     if (outcome != OK) {
-        relay->refused = outcome == FATAL;
+        relay->refused = relay_refuses(outcome, err);
         return outcome;
     }
     relay->reaching = AWAY_VAULT;
     outcome = relay->unseal_ops->open(relay->unseal, err);
     if (outcome != OK) {
-        relay->refused = outcome == FATAL;
+        relay->refused = relay_refuses(outcome, err);
         return outcome;
     }
     relay->reaching = AWAY_BROKER;
@@ -93,7 +98,7 @@ enum outcome relay_start(struct relay *relay, bool *ours, struct err *err) {
     KILL_POINT("relay.after_compare");
     if (outcome == OK)
         outcome = adopt(relay, &kafka, err);
-    relay->refused = outcome == FATAL;
+    relay->refused = relay_refuses(outcome, err);
     return outcome;
 }
 

@@ -3,6 +3,7 @@
 
 #include "core/schema.h"
 #include "core/seal.h"
+#include <errno.h>
 #include <stdlib.h>
 
 #define OUTBOX_TABLE "outbox"
@@ -46,6 +47,10 @@ static int by_person(const void *a, const void *b) {
     return order ? order : (left->generation > right->generation) - (left->generation < right->generation);
 }
 
+static enum outcome no_memory(struct err *err) {
+    return err_set(err, FATAL, ENOMEM, "no memory for a batch: lower producer.batch.outputs");
+}
+
 static void set_aside(struct relay_row *row, enum relay_fate fate, const char *detail) {
     row->fate = fate;
     row->detail = detail;
@@ -53,8 +58,8 @@ static void set_aside(struct relay_row *row, enum relay_fate fate, const char *d
 
 /* Opens one body with its ring; `ring` NULL: the person has none any more. Which key the body names counts,
  * not which is the newest: an act of erasure adds a fresh one before it seals anything anew. */
-static void open_body(const struct unseal *unseal, struct relay_row *row, const struct ring_row *ring,
-                      struct arena *arena) {
+static enum outcome open_body(const struct unseal *unseal, struct relay_row *row, const struct ring_row *ring,
+                              struct arena *arena, struct err *err) {
     struct seal_key key;
     int16_t period;
     uint16_t serial;
@@ -65,22 +70,28 @@ static void open_body(const struct unseal *unseal, struct relay_row *row, const 
                                      .generation = row->generation};
     if (row->category < 0 || row->category >= CATEGORIES || !sealed_period(row->body, &period, &serial)) {
         set_aside(row, FATE_UNPUBLISHABLE, "the stored body is damaged");
-        return;
+        return OK;
     }
     enum outcome found =
         ring ? transit_open(unseal->kek, unseal->vault_id, ring, (enum category)row->category, serial, &key)
              : POISON;
+    if (found == RETRY)
+        return err_set(err, RETRY, ENOMEM, "no memory for a key ring");
     if (found == POISON) {
         row->keyless = true;
-        return;
+        return OK;
     }
     if (found != OK) {
         set_aside(row, FATE_UNPUBLISHABLE, "its key ring does not open");
-        return;
+        return OK;
     }
-    if (open_cell(&key, &place, row->body, arena, &row->plain, NULL) != OK)
-        set_aside(row, FATE_UNPUBLISHABLE, "the stored body does not open");
+    enum outcome opened = open_cell(&key, &place, row->body, arena, &row->plain, NULL);
     secret_wipe(&key, sizeof(key));
+    if (opened == RETRY)
+        return no_memory(err);
+    if (opened != OK)
+        set_aside(row, FATE_UNPUBLISHABLE, "the stored body does not open");
+    return OK;
 }
 
 /* The distinct rings that the rows need, in their order. */
@@ -100,7 +111,7 @@ enum outcome unseal_bodies(const struct unseal *unseal, unseal_fetch *fetch, voi
     size_t sealed_count = 0, ring_count;
     struct relay_row **sealed = ARENA_ARRAY(arena, struct relay_row *, count + 1);
     if (!sealed)
-        return err_set(err, FATAL, 0, "no memory for a batch: lower producer.batch.outputs");
+        return no_memory(err);
     for (size_t i = 0; i < count; i++) {
         rows[i]->keyless = false;
         if (rows[i]->fate != FATE_PUBLISH)
@@ -114,12 +125,13 @@ enum outcome unseal_bodies(const struct unseal *unseal, unseal_fetch *fetch, voi
     qsort(sealed, sealed_count, sizeof(*sealed), by_person);
     struct ring_row *rings = wanted_rings(sealed, sealed_count, arena, &ring_count);
     if (!rings)
-        return err_set(err, FATAL, 0, "no memory for a batch: lower producer.batch.outputs");
+        return no_memory(err);
     enum outcome outcome = fetch(vault, arena, rings, ring_count, err);
     for (size_t i = 0, ring = 0; i < sealed_count && outcome == OK; i++) {
         if (i > 0 && by_person(&sealed[i - 1], &sealed[i]) != 0)
             ring++;
-        open_body(unseal, sealed[i], text_present(rings[ring].transit) ? &rings[ring] : NULL, arena);
+        outcome =
+            open_body(unseal, sealed[i], text_present(rings[ring].transit) ? &rings[ring] : NULL, arena, err);
     }
     return outcome;
 }

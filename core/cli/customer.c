@@ -44,13 +44,14 @@ static int hash_address(struct session *session, const char *kind, char *address
         return code;
     lookup_key_derive(digest_key, key);
     if (strcmp(kind, "email") == 0) {
-        lookup_hash_email(key, text_of(address), &session->arena, hash);
+        if (!lookup_hash_email(key, text_of(address), &session->arena, hash))
+            code = session_refuse(session, EXIT_REFUSED, "out of memory");
     } else {
         lookup_hash_phone(key, text_of(address), hash);
     }
     secret_wipe(digest_key, sizeof(digest_key));
     secret_wipe(key, sizeof(key));
-    return EXIT_FINE;
+    return code;
 }
 
 static int print_found(struct session *session, struct db *vault, const char *kind, const uint8_t hash[32]) {

@@ -118,8 +118,8 @@ int64_t erasure_closed_us(struct decision *decision, struct text person, int64_t
 /* The person's requests follow when a cut became complete or no longer is. */
 enum outcome request_follow(struct decision *decision, const struct event *event,
                             struct text person) MUST_CHECK; /* request.c */
-/* Whom a received names: the customer, "recipient:<id>", or nobody (a case, or the arena is full). */
-struct text request_subject(const struct event *event, struct arena *arena);
+/* Whom a received names: the customer, "recipient:<id>", or nobody (a case: absent). */
+enum outcome request_subject(const struct event *event, struct arena *arena, struct text *person) MUST_CHECK;
 /* register.request.status, for the request's last event (anonymized.c). */
 enum outcome anonymized_tell_request(struct decision *decision, const struct request *request) MUST_CHECK;
 

@@ -179,11 +179,11 @@ enum outcome needs_request(struct asking *asking) {
     const struct event *event = asking->event;
     bool tied = event->type == COMMAND_TIED, received = event->type == REQUEST_RECEIVED;
     struct text request_id = tied ? event->as.tied.request_id : event->as.request.request_id;
-    struct text person = tied       ? event->as.tied.person
-                         : received ? request_subject(event, asking->arena)
-                                    : TEXT_ABSENT;
+    struct text person = tied ? event->as.tied.person : TEXT_ABSENT;
     if (received && !text_is(event->as.request.kind, "erasure"))
         return OK;
+    if (received)
+        TRY(request_subject(event, asking->arena, &person));
     TRY(ask(asking, NEED_REQUEST, request_id, TEXT_ABSENT, NEED_NO_CELL));
     struct request *request = state_find_request(asking->state, request_id);
     if (text_present(person)) {

@@ -192,17 +192,19 @@ static enum identity identity_of(struct text name) {
     return IDENTITY_NONE; /* decode has checked it */
 }
 
-struct text request_subject(const struct event *event, struct arena *arena) {
+enum outcome request_subject(const struct event *event, struct arena *arena, struct text *person) {
     static const char prefix[] = "recipient:";
     struct text recipient_id = event->as.request.recipient_id;
+    *person = event->customer_id;
     if (!text_present(recipient_id))
-        return event->customer_id;
+        return OK;
     char *chars = arena_take(arena, sizeof(prefix) - 1 + recipient_id.size);
     if (!chars)
-        return TEXT_ABSENT;
+        return RETRY;
     memcpy(chars, prefix, sizeof(prefix) - 1);
     memcpy(chars + sizeof(prefix) - 1, recipient_id.at, recipient_id.size);
-    return (struct text){chars, sizeof(prefix) - 1 + recipient_id.size};
+    *person = (struct text){chars, sizeof(prefix) - 1 + recipient_id.size};
+    return OK;
 }
 
 /* Enters it in version order; *entered is false for one that is there already. */
@@ -217,9 +219,8 @@ static enum outcome enter_received(struct decision *decision, struct request *re
                version_compare(&request->received.at[at].version, &event->version) != 0;
     if (!*entered)
         return OK;
-    struct text person = request_subject(event, decision->arena);
-    if (text_present(event->as.request.recipient_id) && !text_present(person))
-        return RETRY;
+    struct text person;
+    TRY(request_subject(event, decision->arena, &person));
     if (!ARENA_PUSH(decision->arena, &request->received))
         return RETRY;
     struct received_fact *list = request->received.at;

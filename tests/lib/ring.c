@@ -18,7 +18,7 @@ static bool from_hex(const char *hex, uint8_t *bytes, size_t room, size_t *size)
 static bool print_keys(enum ring_label label, const struct ring_row *row, struct text blob) {
     struct ring_keys keys = {0};
     char hex[2 * SEAL_KEY_BYTES + 1];
-    if (!ring_unwrap(unwrapping[label], label, vault_id, row, blob, &keys))
+    if (ring_unwrap(unwrapping[label], label, vault_id, row, blob, &keys) != OK)
         return false;
     for (size_t i = 0; i < keys.count; i++) {
         const struct ring_key *key = &keys.at[i];

@@ -330,6 +330,52 @@ const struct publish_ops memory_publish = {.open = open_producer,
                                            .abort = abort_transaction,
                                            .refuses_topic = refuses_topic};
 
+/* ---- worlds, and a relay over them ---- */
+
+void world_plain(struct world *world) {
+    *world = (struct world){.row_count = 0};
+    for (int i = 0; i < 10; i++)
+        world_add(world, i % 3 ? "disclosure.a.v1" : "disclosure.b.v1", i % 2 ? "x" : "y");
+}
+
+void world_hard(struct world *world) {
+    world_plain(world);
+    world->rows[3].committed = false;
+    world->rows[6].committed = false;
+    world->late_polls = 3;
+    world->rows[2].keyless = true;
+    world->rows[9].keyless = true;
+    world->rows[8].keyless = world->rows[8].resealed = true;
+    world->rows[7].goes_at_abort = true;
+    world->rows[5].too_large = true;
+    world->denied = "disclosure.b.v1";
+    world->denials = 3;
+}
+
+struct relay world_relay(struct world *world) {
+    return (struct relay){.clock_ops = &memory_clock,
+                          .clock = world,
+                          .outbox_ops = &memory_outbox,
+                          .outbox = world,
+                          .unseal_ops = &memory_unseal,
+                          .unseal = world,
+                          .publish_ops = &memory_publish,
+                          .publish = world};
+}
+
+enum outcome world_relay_run(struct relay *relay, int32_t batch_outputs, struct err *err) {
+    const struct relay_config config = {.batch_outputs = batch_outputs,
+                                        .batch_bytes = 1 << 16,
+                                        .poll_us = 5000,
+                                        .horizon_alarm_us = 10000000,
+                                        .until_caught_up = true};
+    enum outcome outcome = relay_init(relay, &config, err);
+    if (outcome == OK)
+        outcome = relay_run(relay, err);
+    relay_release(relay);
+    return outcome;
+}
+
 /* ---- the judge ---- */
 
 const char *world_check(const struct world *world) {

@@ -57,6 +57,14 @@ extern const struct publish_ops memory_publish;
 
 /* Adds a committed row of that topic and key. */
 struct world_row *world_add(struct world *world, const char *topic, const char *key);
+/* Two topics, two keys each, in mixed order. */
+void world_plain(struct world *world);
+/* The same with everything that may be in the way: a late transaction, a lost key, a row too large, a denied
+ * topic. */
+void world_hard(struct world *world);
+/* A relay over the world, and what becomes of it when it runs until it has caught up; released in the end. */
+struct relay world_relay(struct world *world);
+enum outcome world_relay_run(struct relay *relay, int32_t batch_outputs, struct err *err);
 /* Every row that can be published is there once, each topic's in order; the others are recorded. NULL, or
  * what is wrong. */
 const char *world_check(const struct world *world);

@@ -6,129 +6,24 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "consumer/consume.h"
-#include "core/log.h"
 #include "core/seal.h"
 #include "tests/unit/consume_sample.h"
+#include "tests/unit/consume_world.h"
 #include "tests/unit/memory_dump.h"
-#include "tests/unit/memory_register.h"
-#include "tests/unit/memory_vault.h"
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-static const uint8_t kek[32] = {1}, digest_key[32] = {2};
 static struct policy *policy;
 
-/* One process after the other over one world. */
-struct world {
-    struct memory_register memory;
-    struct memory_vault vault;
-    struct keyring *keyring;
-    struct consumer consumer;
-    size_t arena_bytes; /* 0: plenty */
-    bool running;
-};
-
-static void complain(void *context, const char *path, const char *message) {
-    (void)context;
-    fail_msg("policy: %s: %s", path, message);
-}
-
 static int setup(void **state) {
-    struct err err;
     (void)state;
-    log_to(open("/dev/null", O_WRONLY | O_CLOEXEC));
-    assert_int_equal(seal_start(&err), OK);
-    policy = policy_read(SOURCE_DIR "/schema/policy/jerone.json", complain, NULL, &err);
-    assert_non_null(policy);
+    policy = world_policy();
     return 0;
 }
 static int teardown(void **state) {
     (void)state;
     policy_free(policy);
     return 0;
-}
-
-static void start(struct world *world, size_t batch_records) {
-    struct err err;
-    world->keyring = keyring_new(&memory_vault_ops, &world->vault, kek, "vault", 100, 60);
-    struct consume_setup given = {.topic_ops = &memory_topic_ops,
-                                  .topics = &world->memory,
-                                  .reg_ops = &memory_register_ops,
-                                  .reg = &world->memory,
-                                  .clock = &memory_clock_ops,
-                                  .clock_context = &world->memory,
-                                  .keyring = world->keyring,
-                                  .policy = policy,
-                                  .ref_key = &sample_ref_key,
-                                  .digest_key = digest_key,
-                                  .owner = TEXT("test/0/0"),
-                                  .batch_records = batch_records,
-                                  .batch_bytes = 1 << 20,
-                                  .arena_bytes = world->arena_bytes ? world->arena_bytes : 1 << 26};
-    memory_register_restart(&world->memory);
-    assert_int_equal(consumer_init(&world->consumer, &given, &err), OK);
-    world->running = true;
-}
-static void stop(struct world *world) {
-    if (world->running)
-        consumer_release(&world->consumer);
-    keyring_free(world->keyring);
-    world->keyring = NULL;
-    world->running = false;
-}
-
-static bool through(struct world *world) {
-    for (size_t i = 1; i < world->memory.positions.count; i++)
-        if (world->memory.positions.at[i].row.next < world->memory.positions.at[i].end)
-            return false;
-    return true;
-}
-
-/* Runs until everything is in, starting anew after each crash. */
-static void run(struct world *world, size_t batch_records) {
-    struct err err;
-    start(world, batch_records);
-    if (setjmp(world->memory.crashed)) {
-        stop(world);
-        start(world, batch_records);
-    }
-    for (volatile int turns = 0; !through(world) || turns < 10; turns++) {
-        if (turns == 2000)
-            fail_msg("fault %d at call %lu: never through", (int)world->memory.fault, world->memory.fault_at);
-        enum outcome outcome = consume_turn(&world->consumer, 100, &err);
-        if (outcome != OK)
-            fail_msg("the loop ended: %s", err.text);
-    }
-}
-
-static void world_empty(struct world *world, size_t arena_bytes) {
-    *world = (struct world){.arena_bytes = arena_bytes};
-    memory_register_init(&world->memory);
-    memory_vault_init(&world->vault);
-}
-
-static void world_release(struct world *world) {
-    stop(world);
-    memory_vault_release(&world->vault);
-    memory_register_release(&world->memory);
-}
-
-/* The undisturbed run's results, in `arena`. */
-struct result {
-    struct text dump, outputs, dead_letters;
-    unsigned long calls;
-};
-static struct result result_of(struct world *world, struct arena *arena) {
-    const struct memory_register *memory = &world->memory;
-    struct text *told = ARENA_ARRAY(arena, struct text, memory->told.count + 1);
-    for (size_t i = 0; i < memory->told.count; i++)
-        told[i] = memory->told.at[i].line;
-    return (struct result){memory_dump(&world->memory, world->keyring, policy, arena),
-                           memory_sorted(arena, told, memory->told.count),
-                           memory_sorted(arena, memory->dead_letters.at, memory->dead_letters.count),
-                           memory->calls};
 }
 
 static void assert_same(struct text is, struct text was, const char *what, enum memory_fault fault,
@@ -182,20 +77,20 @@ static void any_fault_at_any_call(void (*sample)(struct memory_register *), size
     struct arena arena;
     struct world *world = calloc(1, sizeof *world);
     arena_init(&arena, (size_t)1 << 28);
-    world_empty(world, 0);
+    world_empty(world, policy, 0);
     sample(&world->memory);
-    run(world, batch_records);
-    struct result undisturbed = result_of(world, &arena);
+    world_run(world, batch_records);
+    struct world_result undisturbed = world_result(world, &arena);
     world_release(world);
     assert_true(undisturbed.dump.size > 0 && undisturbed.outputs.size > 0);
     for (int fault = FAULT_CRASH_BEFORE; fault < MEMORY_FAULTS; fault++)
         for (unsigned long at = 1; at <= undisturbed.calls; at++) {
-            world_empty(world, 0);
+            world_empty(world, policy, 0);
             sample(&world->memory);
             world->memory.fault = (enum memory_fault)fault;
             world->memory.fault_at = at;
-            run(world, batch_records);
-            struct result disturbed = result_of(world, &arena);
+            world_run(world, batch_records);
+            struct world_result disturbed = world_result(world, &arena);
             assert_same(disturbed.dump, undisturbed.dump, "dump", (enum memory_fault)fault, at);
             assert_same(disturbed.outputs, undisturbed.outputs, "outputs", (enum memory_fault)fault, at);
             assert_same(disturbed.dead_letters, undisturbed.dead_letters, "dead letters",
@@ -233,11 +128,11 @@ static void test_poison_is_bisected(void **state) {
     struct world *world = calloc(1, sizeof *world);
     (void)state;
     arena_init(&arena, (size_t)1 << 26);
-    world_empty(world, 0);
+    world_empty(world, policy, 0);
     sample_all(&world->memory);
     world->memory.poison = "o2";
-    run(world, 100);
-    struct result result = result_of(world, &arena);
+    world_run(world, 100);
+    struct world_result result = world_result(world, &arena);
     assert_non_null(strstr(result.dead_letters.at, "shop.order.v1/0/3 refused_by_database 22P05"));
     assert_int_equal(world->memory.dead_letters.count, 2);
     assert_int_equal(world->memory.orders.count, 1);
@@ -253,9 +148,9 @@ static void test_parked_expires_once(void **state) {
     struct world *world = calloc(1, sizeof *world);
     struct err err;
     (void)state;
-    world_empty(world, 0);
+    world_empty(world, policy, 0);
     sample_status(&world->memory, "t1", "2026-05-12T10:00:00Z", "in_transit");
-    run(world, 100);
+    world_run(world, 100);
     assert_int_equal(world->memory.parked.count, 1);
     world->memory.now_us += INT64_C(31) * 86400 * 1000000;
     for (int turns = 0; turns < 50; turns++)
@@ -302,16 +197,16 @@ static void test_many_under_one_ref(void **state) {
     (void)state;
     arena_init(&arena, (size_t)1 << 26);
     for (int parked_first = 0; parked_first < 2; parked_first++) {
-        world_empty(world, SMALL_ARENA);
+        world_empty(world, policy, SMALL_ARENA);
         if (!parked_first)
             sample_order_and_shipment(&world->memory);
         publish_many(world, MANY);
-        run(world, 500);
+        world_run(world, 500);
         assert_int_equal(world->memory.parked.count, parked_first ? MANY : 0);
         if (parked_first) {
-            stop(world);
+            world_stop(world);
             sample_order_and_shipment(&world->memory);
-            run(world, 500);
+            world_run(world, 500);
             turn_until_unparked(world, 0);
         }
         assert_int_equal(world->memory.dead_letters.count, 0);
@@ -329,9 +224,9 @@ static void test_many_expire(void **state) {
     struct world *world = calloc(1, sizeof *world);
     struct err err;
     (void)state;
-    world_empty(world, SMALL_ARENA);
+    world_empty(world, policy, SMALL_ARENA);
     publish_many(world, MANY);
-    run(world, 500);
+    world_run(world, 500);
     world->memory.now_us += INT64_C(31) * 86400 * 1000000;
     assert_int_equal(consume_turn(&world->consumer, 100, &err), OK);
     assert_in_range(world->memory.parked.count, MANY / 2, MANY - 1);
@@ -347,16 +242,16 @@ static void test_many_expire(void **state) {
 static void test_bad_act_holds_up_no_other(void **state) {
     struct world *world = calloc(1, sizeof *world);
     (void)state;
-    world_empty(world, 0);
+    world_empty(world, policy, 0);
     publish_many(world, 1500);
-    run(world, 500);
+    world_run(world, 500);
     struct row_parked *bad = &world->memory.parked.at[700];
     int64_t offset = bad->offset;
     char *byte = (char *)(uintptr_t)bad->body.at + bad->body.size - 1;
     *byte ^= 1;
-    stop(world);
+    world_stop(world);
     sample_order_and_shipment(&world->memory);
-    run(world, 500);
+    world_run(world, 500);
     turn_until_unparked(world, 1);
     assert_int_equal(world->memory.parked.at[0].offset, offset);
     *byte ^= 1;
@@ -420,9 +315,9 @@ static void test_too_large_for_memory_parks(void **state) {
     struct world *world = calloc(1, sizeof *world);
     struct err err;
     (void)state;
-    world_empty(world, 8000);
+    world_empty(world, policy, 8000);
     sample_order_and_shipment(&world->memory);
-    start(world, 100);
+    world_start(world, 100);
     for (int turns = 0; turns < 100; turns++)
         assert_int_equal(consume_turn(&world->consumer, 100, &err), OK);
     assert_string_equal(memory_position(&world->memory, "shop.order.v1")->parked, "too_large_for_memory");
@@ -438,14 +333,14 @@ static void test_other_record_parks(void **state) {
     struct err err;
     char reason[200];
     (void)state;
-    world_empty(world, 0);
+    world_empty(world, policy, 0);
     sample_all(&world->memory);
-    run(world, 100);
+    world_run(world, 100);
     size_t persons = world->memory.persons.count;
-    stop(world);
+    world_stop(world);
     memory_position(&world->memory, "shop.order.v1")->row.fingerprint.hash[0] ^= 1;
     memory_position(&world->memory, "shop.customer.v1")->row.next = 9;
-    start(world, 100);
+    world_start(world, 100);
     for (int turns = 0; turns < 50; turns++)
         assert_int_equal(consume_turn(&world->consumer, 100, &err), OK);
     assert_string_equal(memory_position(&world->memory, "shop.order.v1")->parked, "fingerprint");
@@ -464,15 +359,15 @@ static void test_missing_ring_parks(void **state) {
     struct world *world = calloc(1, sizeof *world);
     struct err err;
     (void)state;
-    world_empty(world, 0);
+    world_empty(world, policy, 0);
     sample_all(&world->memory);
-    run(world, 100);
-    stop(world);
+    world_run(world, 100);
+    world_stop(world);
     memory_vault_destroy(&world->vault, TEXT("c1"), GENERATION_FIRST);
     memory_register_publish(&world->memory, "shop.customer.v1", "c1", "shop.customer.changed", "r9",
                             "2026-05-15T10:00:00Z",
                             "{\"customer_id\":\"c1\",\"contact\":{\"first_name\":\"Eva\"}}");
-    start(world, 100);
+    world_start(world, 100);
     for (int turns = 0; turns < 50; turns++)
         assert_int_equal(consume_turn(&world->consumer, 100, &err), OK);
     assert_string_equal(memory_position(&world->memory, "shop.customer.v1")->parked, "missing_key");
@@ -487,11 +382,11 @@ static void test_stale_record_parks_nothing(void **state) {
     struct world *world = calloc(1, sizeof *world);
     struct err err;
     (void)state;
-    world_empty(world, 0);
+    world_empty(world, policy, 0);
     sample_all(&world->memory);
-    run(world, 100);
-    stop(world);
-    start(world, 100);
+    world_run(world, 100);
+    world_stop(world);
+    world_start(world, 100);
     world->memory.stale = "shop.order.v1";
     for (int turns = 0; turns < 50; turns++)
         assert_int_equal(consume_turn(&world->consumer, 100, &err), OK);
@@ -520,10 +415,10 @@ static void test_reason_of_an_outage(void **state) {
     struct err err;
     char reason[200];
     (void)state;
-    world_empty(world, 0);
+    world_empty(world, policy, 0);
     sample_all(&world->memory);
     world->memory.register_away = true;
-    start(world, 100);
+    world_start(world, 100);
     expect_reason(world, "register_away");
     world->memory.register_away = false;
     world->memory.broker_away = true;

@@ -480,15 +480,15 @@ static void spellings_of_one_address_are_one(void **state) {
     static const char *const spellings[] = {"kundtjänst@jerone.fi", " KUNDTJÄNST@Jerone.FI\n",
                                             "kundtja\xcc\x88nst@jerone.fi"};
     uint8_t key[32] = {9}, first[32], hash[32], other[32];
-    lookup_hash_email(key, text_of(spellings[0]), &fixture->arena, first);
+    assert_true(lookup_hash_email(key, text_of(spellings[0]), &fixture->arena, first));
     for (size_t i = 1; i < 3; i++) {
-        lookup_hash_email(key, text_of(spellings[i]), &fixture->arena, hash);
+        assert_true(lookup_hash_email(key, text_of(spellings[i]), &fixture->arena, hash));
         assert_memory_equal(first, hash, sizeof(hash));
     }
-    lookup_hash_email(key, TEXT("Anna@Example.com "), &fixture->arena, hash);
-    lookup_hash_email(key, TEXT("anna@example.com"), &fixture->arena, other);
+    assert_true(lookup_hash_email(key, TEXT("Anna@Example.com "), &fixture->arena, hash));
+    assert_true(lookup_hash_email(key, TEXT("anna@example.com"), &fixture->arena, other));
     assert_memory_equal(hash, other, sizeof(hash));
-    lookup_hash_email(key, TEXT("+358401234567"), &fixture->arena, hash);
+    assert_true(lookup_hash_email(key, TEXT("+358401234567"), &fixture->arena, hash));
     lookup_hash_phone(key, TEXT("+358401234567"), other);
     assert_memory_not_equal(hash, other, sizeof(hash));
     key[0]++;
