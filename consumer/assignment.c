@@ -224,6 +224,10 @@ static enum outcome claim_partition(struct assignment *assignment, struct partit
     if (outcome != OK)
         return outcome;
     outcome = assignment_claim(assignment, partition, low, arena, err);
+    /* Whoever held it before may have read on since the log's end was asked for; from now on nobody does. */
+    if (outcome == OK && high < partition->next)
+        outcome = assignment->topic_ops->watermarks(assignment->topics, partition->topic,
+                                                    partition->partition, &low, &high, err);
     if (outcome != OK)
         return outcome;
     if (!partition->end_known) {

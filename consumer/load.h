@@ -50,7 +50,8 @@ struct load {
     size_t lost;                         /* lossy: how many cells were taken for empty */
     bool waits;                          /* the event just asked met something not loaded yet */
     bool arena_full;                     /* why RETRY was returned: take fewer records */
-    const char *park_reason;             /* why POISON was returned: a stored cell cannot be opened */
+    bool torn;               /* ... others committed between two reads of this load: read all of it again */
+    const char *park_reason; /* why POISON was returned: a stored cell cannot be opened */
 };
 
 /* So many parked events of one ref are brought when it may become known; the calendar brings the rest. */

@@ -64,6 +64,14 @@ static enum outcome done_locally(struct memory_register *memory) {
             return err_set(err, RETRY, 0, "not connected");                                                  \
     } while (0)
 
+static void meanwhile(struct memory_register *memory, int in) {
+    void (*other)(void *) = memory->meanwhile;
+    if (!other || (int)memory->meanwhile_in != in)
+        return;
+    memory->meanwhile = NULL;
+    other(memory->meanwhile_context);
+}
+
 /* ---- setting up ---- */
 
 struct text memory_keep(struct memory_register *memory, struct text text) {
@@ -266,6 +274,7 @@ static enum outcome memory_watermarks(void *context, struct text topic, int32_t 
         return err_set(err, RETRY, 0, "Kafka is away");
     *low = 0;
     *high = memory_position_of(memory, topic, partition)->end;
+    meanwhile(memory, MEANWHILE_WATERMARKS);
     return OK;
 }
 
@@ -364,6 +373,8 @@ void memory_read_rows(struct memory_register *memory, struct arena *arena, const
     READ(refs, refs, text_equal(row->ref, key->owner));
     memory_parked_read(memory, arena, request, rows);
     READ(persons, persons, text_equal(row->person, key->owner));
+    if (request->consents.count)
+        meanwhile(memory, MEANWHILE_READ);
     READ(orders, orders, text_equal(row->customer_id, key->owner) && text_equal(row->order_id, key->object));
     READ(shipments, shipments,
          text_equal(row->customer_id, key->owner) && text_equal(row->shipment_id, key->object));

@@ -81,6 +81,11 @@ struct memory_register {
     struct write *pending;
     bool connected, reassigned;
     bool register_away, broker_away; /* until the test says otherwise */
+    /* Given: what somebody else does meanwhile, once: after the next look at a log's end, or between what a
+     * read sees of persons and of their consents. */
+    void (*meanwhile)(void *context);
+    void *meanwhile_context;
+    enum { MEANWHILE_WATERMARKS, MEANWHILE_READ } meanwhile_in;
     const char *stale; /* this topic's first record comes once more, from before the last assign */
     int64_t now_us;
     const char *poison; /* a write that touches this order is refused with 22P05 */

@@ -287,27 +287,105 @@ static void test_answers_before_their_notices(void **state) {
     struct text refs[2];
     (void)state;
     arena_init(&arena, 1 << 16);
-    world_empty(world, 0);
+    world_empty(world, policy, 0);
     publish_cancelled_shipment(world);
-    run(world, 100);
+    world_run(world, 100);
     assert_int_equal(world->memory.notices.count, 2);
     for (size_t i = 0; i < 2; i++)
         refs[i] = arena_text(&arena, world->memory.notices.at[i].notice_ref);
     world_release(world);
-    world_empty(world, 0);
+    world_empty(world, policy, 0);
     for (size_t i = 0; i < 2; i++)
         publish_answer(world, refs[i]);
-    run(world, 100);
+    world_run(world, 100);
     assert_int_equal(world->memory.parked.count, 2);
-    stop(world);
+    world_stop(world);
     publish_cancelled_shipment(world);
-    run(world, 100);
+    world_run(world, 100);
     turn_until_unparked(world, 0);
     assert_int_equal(world->memory.dead_letters.count, 0);
     assert_int_equal(world->memory.notices.count, 2);
     world_release(world);
     arena_release(&arena);
     free(world);
+}
+
+/* ---- somebody else at the same positions ---- */
+
+/* Another worker takes all partitions over and brings in what there is. */
+static void other_worker(void *context) {
+    struct world *world = context;
+    struct consumer mine = world->consumer;
+    struct keyring *keyring = world->keyring;
+    struct err err;
+    world_start(world, 100);
+    assert_int_equal(world_turn_through(world, &err), OK);
+    world_stop(world);
+    world->consumer = mine;
+    world->keyring = keyring;
+    world->running = true;
+}
+
+static void publish_and_take_in(void *context) {
+    struct world *world = context;
+    sample_status(&world->memory, "t8", "2026-05-15T10:00:00Z", "in_transit");
+    other_worker(context);
+}
+
+/* Given a worker that has looked where a log ends, when another one reads on before the partition is claimed,
+ * then it is not taken for out of range. */
+static void test_read_on_before_a_claim(void **state) {
+    struct world *world = calloc(1, sizeof *world);
+    struct err err;
+    (void)state;
+    world_empty(world, policy, 0);
+    sample_all(&world->memory);
+    world_run(world, 100);
+    world_stop(world);
+    world->memory.meanwhile = publish_and_take_in;
+    world->memory.meanwhile_context = world;
+    world->memory.meanwhile_in = MEANWHILE_WATERMARKS;
+    world_start(world, 100);
+    assert_int_equal(world_turn_through(world, &err), OK);
+    assert_null(world->memory.meanwhile);
+    for (size_t i = 0; i < world->memory.positions.count; i++)
+        assert_string_equal(world->memory.positions.at[i].parked, "");
+    world_release(world);
+    free(world);
+}
+
+/* Given a batch that has read a person, when another worker commits a consent of his before his consents are
+ * read, then the batch is done again. */
+static void test_consent_between_two_reads(void **state) {
+    struct arena arena;
+    struct text dumps[2];
+    (void)state;
+    arena_init(&arena, (size_t)1 << 26);
+    for (int disturbed = 0; disturbed < 2; disturbed++) {
+        struct world *world = calloc(1, sizeof *world);
+        struct err err;
+        world_empty(world, policy, 0);
+        sample_consents(&world->memory);
+        world_run(world, 100);
+        world_stop(world);
+        memory_register_publish(&world->memory, "shop.customer.v1", "c1", "shop.customer.changed", "r9",
+                                "2026-05-15T10:00:00Z",
+                                "{\"customer_id\":\"c1\",\"contact\":{\"email\":\"eva@example.fi\"}}");
+        memory_register_publish(&world->memory, "shop.consent.v1", "c1", "shop.consent.objected", "o9",
+                                "2026-05-16T10:00:00Z",
+                                "{\"customer_id\":\"c1\",\"method\":\"customer_service\"}");
+        world->memory.meanwhile = disturbed ? other_worker : NULL;
+        world->memory.meanwhile_context = world;
+        world->memory.meanwhile_in = MEANWHILE_READ;
+        world_start(world, 1);
+        assert_int_equal(world_turn_through(world, &err), OK);
+        assert_null(world->memory.meanwhile);
+        dumps[disturbed] = world_result(world, &arena).dump;
+        world_release(world);
+        free(world);
+    }
+    assert_true(text_equal(dumps[0], dumps[1]));
+    arena_release(&arena);
 }
 
 /* Given a record that alone does not fit the memory, then its partition parks: it is no dead letter. */
@@ -445,6 +523,8 @@ int main(void) {
         cmocka_unit_test(test_reason_of_an_outage),
         cmocka_unit_test(test_many_under_one_ref),
         cmocka_unit_test(test_many_expire),
+        cmocka_unit_test(test_read_on_before_a_claim),
+        cmocka_unit_test(test_consent_between_two_reads),
         cmocka_unit_test(test_bad_act_holds_up_no_other),
         cmocka_unit_test(test_too_large_for_memory_parks),
         cmocka_unit_test(test_answers_before_their_notices),
