@@ -77,7 +77,7 @@ static enum outcome erasures_pending(void *context, struct arena *arena, struct 
     struct process *process = context;
     struct text *persons;
     enum strike strike;
-    enum outcome outcome = session_begin(process, &strike, err);
+    enum outcome outcome = session_begin(process, __func__, &strike, err);
     if (outcome != OK)
         return outcome;
     size_t count = waiting(&process->sim->memory, arena, &persons);
@@ -88,6 +88,11 @@ static enum outcome erasures_pending(void *context, struct arena *arena, struct 
         portion->persons++;
         portion->last = persons[i];
         take_person(&process->sim->memory, arena, persons[i], portion);
+    }
+    for (size_t i = 0; i < portion->dooms.count; i++) {
+        const struct key_doom *doom = &portion->dooms.at[i];
+        sim_tell(process->sim, "  doomed: %.*s %lld %s below %u, %u", TEXT_ARGS(doom->person),
+                 (long long)doom->generation, category_names[doom->category], doom->cells, doom->transit);
     }
     if (portion->dooms.count)
         qsort(portion->dooms.at, portion->dooms.count, sizeof *portion->dooms.at, by_ring);
@@ -102,7 +107,7 @@ static enum outcome erasures_addresses(void *context, struct arena *arena, const
     struct process *process = context;
     const struct memory_register *memory = &process->sim->memory;
     enum strike strike;
-    enum outcome outcome = session_begin(process, &strike, err);
+    enum outcome outcome = session_begin(process, __func__, &strike, err);
     if (outcome != OK)
         return outcome;
     *rows = ARENA_ARRAY(arena, struct erase_address, memory->addresses.count + 1);
@@ -156,7 +161,7 @@ static enum outcome erasures_destroyed(void *context, struct arena *arena,
     enum strike strike;
     (void)arena;
     (void)counter;
-    enum outcome outcome = session_begin(process, &strike, err);
+    enum outcome outcome = session_begin(process, __func__, &strike, err);
     while (outcome == OK && process->sim->doubt.open) {
         process_sleep(process, 1000);
         outcome = process->session.connected ? OK : err_set(err, RETRY, 0, "the register is not connected");
@@ -171,7 +176,7 @@ static enum outcome erasures_count(void *context, int64_t *persons, struct err *
     struct process *process = context;
     struct text *list;
     enum strike strike;
-    enum outcome outcome = session_begin(process, &strike, err);
+    enum outcome outcome = session_begin(process, __func__, &strike, err);
     if (outcome != OK)
         return outcome;
     *persons = (int64_t)waiting(&process->sim->memory, &process->sim->memory.kept, &list);

@@ -7,8 +7,8 @@ static enum outcome away(struct err *err) {
     return err_set(err, RETRY, 0, "the vault is away");
 }
 
-static enum outcome begin(struct process *process, enum strike *strike, struct err *err) {
-    *strike = process_call(process);
+static enum outcome begin(struct process *process, const char *name, enum strike *strike, struct err *err) {
+    *strike = process_call(process, name);
     return *strike == STRIKE_AWAY || *strike == STRIKE_CONTENDED ? away(err) : OK;
 }
 
@@ -28,7 +28,7 @@ static enum outcome keys_fetch(void *context, struct arena *arena, struct ring_r
                                struct err *err) {
     struct process *process = context;
     enum strike strike;
-    enum outcome outcome = begin(process, &strike, err);
+    enum outcome outcome = begin(process, __func__, &strike, err);
     if (outcome == OK)
         outcome = memory_vault_ops.fetch(&process->sim->vault, arena, rows, count, err);
     return outcome == OK ? answer(process, strike, err) : outcome;
@@ -39,7 +39,7 @@ static enum outcome keys_put(void *context, struct arena *arena, const struct ri
                              struct err *err) {
     struct process *process = context;
     enum strike strike;
-    enum outcome outcome = begin(process, &strike, err);
+    enum outcome outcome = begin(process, __func__, &strike, err);
     if (outcome == OK)
         outcome =
             memory_vault_ops.put(&process->sim->vault, arena, rows, count, done, lookups, lookup_count, err);
@@ -50,7 +50,7 @@ static enum outcome keys_tombstones(void *context, struct arena *arena, struct t
                                     size_t count, struct err *err) {
     struct process *process = context;
     enum strike strike;
-    enum outcome outcome = begin(process, &strike, err);
+    enum outcome outcome = begin(process, __func__, &strike, err);
     if (outcome == OK)
         outcome = memory_vault_ops.tombstones(&process->sim->vault, arena, rows, count, err);
     return outcome == OK ? answer(process, strike, err) : outcome;
@@ -67,7 +67,7 @@ static enum outcome keys_destroy(void *context, struct arena *arena, const struc
                                  int64_t *counter, bool *missed, struct err *err) {
     struct process *process = context;
     enum strike strike;
-    enum outcome outcome = begin(process, &strike, err);
+    enum outcome outcome = begin(process, __func__, &strike, err);
     if (outcome == OK)
         outcome = memory_vault_ops.destroy(&process->sim->vault, arena, rows, count, tombstones,
                                            tombstone_count, counter, missed, err);
@@ -84,7 +84,7 @@ const struct vault_ops keys_ops = {
 static enum outcome unseal_open(void *context, struct err *err) {
     struct process *process = context;
     enum strike strike;
-    enum outcome outcome = begin(process, &strike, err);
+    enum outcome outcome = begin(process, __func__, &strike, err);
     if (outcome != OK)
         return outcome;
     process->unseal = (struct unseal){.vault_id = SIM_VAULT_ID};

@@ -92,7 +92,7 @@ static enum outcome outputs_ask(void *context, const struct relay_want *want, st
     const struct sim *sim = process->sim;
     struct relay_rows *asked = &process->asked;
     enum strike strike;
-    enum outcome outcome = session_begin(process, &strike, err);
+    enum outcome outcome = session_begin(process, __func__, &strike, err);
     if (outcome != OK)
         return outcome;
     arena_reset(&process->asked_arena);
@@ -111,7 +111,7 @@ static enum outcome outputs_rows(void *context, struct arena *arena, struct rela
                                  struct err *err) {
     struct process *process = context;
     enum strike strike;
-    enum outcome outcome = session_begin(process, &strike, err);
+    enum outcome outcome = session_begin(process, __func__, &strike, err);
     if (outcome != OK)
         return outcome;
     rows->count = process->asked.count;
@@ -127,7 +127,7 @@ static enum outcome outputs_bodies(void *context, struct arena *arena, struct re
     const struct sim *sim = process->sim;
     enum strike strike;
     (void)arena;
-    enum outcome outcome = session_begin(process, &strike, err);
+    enum outcome outcome = session_begin(process, __func__, &strike, err);
     for (size_t i = 0; outcome == OK && i < count; i++)
         if (rows[i]->seq > sim->dropped_below)
             rows[i]->body = body_of(sim, outputs_find(sim, rows[i]->seq));
@@ -140,7 +140,7 @@ static enum outcome outputs_open(void *context, bool *ours, struct err *err) {
     struct process *process = context;
     struct sim *sim = process->sim;
     *ours = false;
-    enum strike strike = process_call(process);
+    enum strike strike = process_call(process, __func__);
     if (strike == STRIKE_AWAY || strike == STRIKE_CONTENDED)
         return err_set(err, RETRY, 0, "the register is away");
     process->session.connected = true;
@@ -156,14 +156,14 @@ static void outputs_close(void *context) {
 
 static enum outcome outputs_alive(void *context, struct err *err) {
     enum strike strike;
-    enum outcome outcome = session_begin(context, &strike, err);
+    enum outcome outcome = session_begin(context, __func__, &strike, err);
     return outcome == OK ? session_answer(context, strike, err) : outcome;
 }
 
 static enum outcome outputs_last_value(void *context, int64_t *seq, struct err *err) {
     struct process *process = context;
     enum strike strike;
-    enum outcome outcome = session_begin(process, &strike, err);
+    enum outcome outcome = session_begin(process, __func__, &strike, err);
     *seq = process->sim->sequence;
     return outcome == OK ? session_answer(process, strike, err) : outcome;
 }
@@ -171,7 +171,7 @@ static enum outcome outputs_last_value(void *context, int64_t *seq, struct err *
 static enum outcome outputs_transaction_id(void *context, int64_t *id, struct err *err) {
     struct process *process = context;
     enum strike strike;
-    enum outcome outcome = session_begin(process, &strike, err);
+    enum outcome outcome = session_begin(process, __func__, &strike, err);
     *id = ++process->sim->xid;
     return outcome == OK ? session_answer(process, strike, err) : outcome;
 }
@@ -181,7 +181,7 @@ static enum outcome outputs_oldest_transaction(void *context, int64_t *id, struc
     struct process *process = context;
     const struct sim *sim = process->sim;
     enum strike strike;
-    enum outcome outcome = session_begin(process, &strike, err);
+    enum outcome outcome = session_begin(process, __func__, &strike, err);
     *id = sim->doubt.open ? 0 : sim->xid + 1;
     for (unsigned slot = 0; slot < SIM_WORKERS; slot++)
         if (sim->at[slot] && sim->at[slot]->session.xid && sim->at[slot]->session.xid < *id)
@@ -202,7 +202,7 @@ static enum outcome outputs_mirror(void *context, struct arena *arena, struct re
                                    int64_t *floor, struct err *err) {
     struct process *process = context;
     enum strike strike;
-    enum outcome outcome = session_begin(process, &strike, err);
+    enum outcome outcome = session_begin(process, __func__, &strike, err);
     if (outcome != OK)
         return outcome;
     give_marks(arena, marks, &process->sim->mirror);
@@ -216,7 +216,7 @@ static enum outcome outputs_find_marks(void *context, struct arena *arena, const
     const struct sim *sim = process->sim;
     enum strike strike;
     (void)arena;
-    enum outcome outcome = session_begin(process, &strike, err);
+    enum outcome outcome = session_begin(process, __func__, &strike, err);
     if (outcome != OK)
         return outcome;
     for (size_t i = 0; i < marks->count; i++) {
@@ -239,7 +239,7 @@ static enum outcome outputs_record(void *context, struct arena *arena, const str
     struct sim *sim = process->sim;
     enum strike strike;
     (void)arena;
-    enum outcome outcome = session_begin(process, &strike, err);
+    enum outcome outcome = session_begin(process, __func__, &strike, err);
     if (outcome != OK)
         return outcome;
     for (size_t i = 0; i < news->row_count; i++)
@@ -280,7 +280,7 @@ static enum outcome outputs_drop(void *context, int *dropped, struct err *err) {
     struct process *process = context;
     struct sim *sim = process->sim;
     enum strike strike;
-    enum outcome outcome = session_begin(process, &strike, err);
+    enum outcome outcome = session_begin(process, __func__, &strike, err);
     *dropped = 0;
     if (outcome != OK)
         return outcome;

@@ -230,8 +230,9 @@ static enum strike strike(struct process *process) {
     return STRIKE_NONE;
 }
 
-enum strike process_call(struct process *process) {
+enum strike process_call(struct process *process, const char *name) {
     struct sim *sim = process->sim;
+    sim_tell(sim, "  %s: %s", process->owner, name);
     if (++sim->steps > SIM_STEPS_MOST)
         sim_wrong(sim, "liveness: it does not come to rest (inputs %s, erasures and the like %s, outputs %s)",
                   topics_read(sim) ? "read" : "not read", session_idle(sim) ? "done" : "not done",

@@ -8,8 +8,9 @@ static enum outcome away(struct err *err) {
 }
 
 /* The producer's calls fail when a later one has begun. */
-static enum outcome begin_call(struct process *process, enum strike *strike, struct err *err) {
-    *strike = process_call(process);
+static enum outcome begin_call(struct process *process, const char *name, enum strike *strike,
+                               struct err *err) {
+    *strike = process_call(process, name);
     if (*strike == STRIKE_AWAY || *strike == STRIKE_CONTENDED)
         return away(err);
     if (!process->producing || process->producer_epoch != process->sim->producer_epoch)
@@ -45,7 +46,7 @@ static void settle(struct sim *sim) {
 static enum outcome publish_open(void *context, struct err *err) {
     struct process *process = context;
     struct sim *sim = process->sim;
-    enum strike strike = process_call(process);
+    enum strike strike = process_call(process, __func__);
     if (strike == STRIKE_AWAY || strike == STRIKE_CONTENDED)
         return away(err);
     settle(sim);
@@ -62,7 +63,7 @@ static void publish_close(void *context) {
 static enum outcome publish_positions(void *context, struct arena *arena, struct relay_marks *marks,
                                       bool *missing, struct err *err) {
     struct process *process = context;
-    enum strike strike = process_call(process);
+    enum strike strike = process_call(process, __func__);
     *missing = false;
     if (strike == STRIKE_AWAY || strike == STRIKE_CONTENDED)
         return away(err);
@@ -74,7 +75,7 @@ static enum outcome publish_positions(void *context, struct arena *arena, struct
 static enum outcome publish_begin(void *context, struct err *err) {
     struct process *process = context;
     enum strike strike;
-    enum outcome outcome = begin_call(process, &strike, err);
+    enum outcome outcome = begin_call(process, __func__, &strike, err);
     if (outcome != OK)
         return outcome;
     process->transaction = (struct sim_transaction){.open = true, .began_step = process->sim->steps};
@@ -106,7 +107,7 @@ static enum outcome publish_send(void *context, const struct relay_row *row, str
     struct process *process = context;
     struct sim *sim = process->sim;
     enum strike strike;
-    enum outcome outcome = begin_call(process, &strike, err);
+    enum outcome outcome = begin_call(process, __func__, &strike, err);
     if (outcome != OK)
         return outcome;
     check_key(process, row);
@@ -123,7 +124,7 @@ static enum outcome publish_send(void *context, const struct relay_row *row, str
 static enum outcome publish_position(void *context, const struct relay_mark *mark, struct err *err) {
     struct process *process = context;
     enum strike strike;
-    enum outcome outcome = begin_call(process, &strike, err);
+    enum outcome outcome = begin_call(process, __func__, &strike, err);
     if (outcome != OK)
         return outcome;
     struct relay_mark kept = *mark;
@@ -136,7 +137,7 @@ static enum outcome publish_commit(void *context, struct err *err) {
     struct process *process = context;
     struct sim *sim = process->sim;
     enum strike strike;
-    enum outcome outcome = begin_call(process, &strike, err);
+    enum outcome outcome = begin_call(process, __func__, &strike, err);
     if (outcome != OK)
         return outcome;
     assert(process->transaction.open);
@@ -151,7 +152,7 @@ static enum outcome publish_commit(void *context, struct err *err) {
 static enum outcome publish_abort(void *context, struct err *err) {
     struct process *process = context;
     enum strike strike;
-    enum outcome outcome = begin_call(process, &strike, err);
+    enum outcome outcome = begin_call(process, __func__, &strike, err);
     if (outcome != OK)
         return outcome;
     process->transaction = (struct sim_transaction){.open = false};

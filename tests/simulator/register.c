@@ -36,8 +36,8 @@ static enum outcome not_connected(struct err *err) {
     return err_set(err, RETRY, 0, "the register is not connected");
 }
 
-enum outcome session_begin(struct process *process, enum strike *strike, struct err *err) {
-    *strike = process_call(process);
+enum outcome session_begin(struct process *process, const char *name, enum strike *strike, struct err *err) {
+    *strike = process_call(process, name);
     if (!process->session.connected)
         return not_connected(err);
     if (*strike != STRIKE_AWAY)
@@ -66,7 +66,7 @@ static enum outcome session_open(void *context, struct err *err) {
     struct process *process = context;
     if (process->session.connected)
         return OK;
-    enum strike strike = process_call(process);
+    enum strike strike = process_call(process, __func__);
     if (strike == STRIKE_DEATH)
         process_die(process);
     if (strike != STRIKE_NONE)
@@ -242,7 +242,7 @@ static enum outcome session_claim(void *context, const struct claim *claim, stru
                                   struct claimed *claimed, struct err *err) {
     struct process *process = context;
     enum strike strike;
-    enum outcome outcome = session_begin(process, &strike, err);
+    enum outcome outcome = session_begin(process, __func__, &strike, err);
     if (outcome == OK && strike == STRIKE_CONTENDED)
         return contended(err, "55P03");
     if (outcome == OK)
@@ -277,7 +277,7 @@ static enum outcome session_lock(void *context, struct arena *arena, const struc
     struct process *process = context;
     enum strike strike;
     (void)arena;
-    enum outcome outcome = session_begin(process, &strike, err);
+    enum outcome outcome = session_begin(process, __func__, &strike, err);
     if (outcome == OK && strike == STRIKE_CONTENDED)
         return contended(err, "40P01");
     if (outcome == OK)
@@ -300,7 +300,7 @@ static enum outcome session_read(void *context, struct arena *arena, const struc
     struct read_request rest = *request;
     struct read_rows late;
     enum strike strike;
-    enum outcome outcome = session_begin(process, &strike, err);
+    enum outcome outcome = session_begin(process, __func__, &strike, err);
     if (outcome != OK)
         return outcome;
     memory_read_rows(&process->sim->memory, arena, &first, rows);
@@ -327,7 +327,7 @@ static enum outcome session_unpublished(void *context, struct arena *arena, cons
     struct process *process = context;
     struct sim *sim = process->sim;
     enum strike strike;
-    enum outcome outcome = session_begin(process, &strike, err);
+    enum outcome outcome = session_begin(process, __func__, &strike, err);
     if (outcome != OK)
         return outcome;
     *rows = ARENA_ARRAY(arena, struct row_unpublished, sim->memory.outbox.count + 1);
@@ -363,7 +363,7 @@ static enum outcome session_write(void *context, struct arena *arena, struct wri
     struct sim *sim = process->sim;
     enum strike strike;
     (void)arena;
-    enum outcome outcome = session_begin(process, &strike, err);
+    enum outcome outcome = session_begin(process, __func__, &strike, err);
     if (outcome == OK && strike == STRIKE_CONTENDED)
         return contended(err, draw_chance(&sim->faults, 500) ? "40001" : "40P01");
     if (outcome != OK)
@@ -379,6 +379,10 @@ static enum outcome session_write(void *context, struct arena *arena, struct wri
         end_transaction(&process->session);
         return outcome;
     }
+    for (size_t i = 0; i < write->doomed.count; i++)
+        sim_tell(sim, "  dooms: %.*s %lld %s below %u, %u", TEXT_ARGS(write->doomed.at[i].person),
+                 (long long)write->doomed.at[i].generation, category_names[write->doomed.at[i].category],
+                 write->doomed.at[i].cells, write->doomed.at[i].transit);
     draw_numbers(process, write);
     return session_answer(process, strike, err);
 }
@@ -408,7 +412,7 @@ static enum outcome session_commit(void *context, struct err *err) {
     struct process *process = context;
     struct sim *sim = process->sim;
     enum strike strike;
-    enum outcome outcome = session_begin(process, &strike, err);
+    enum outcome outcome = session_begin(process, __func__, &strike, err);
     while (outcome == OK && sim->doubt.open) {
         process_sleep(process, WAIT_US);
         if (!process->session.connected)
@@ -434,7 +438,7 @@ static void session_rollback(void *context) {
 static enum outcome session_keep_calendar(void *context, bool *mine, struct err *err) {
     struct process *process = context;
     enum strike strike;
-    enum outcome outcome = session_begin(process, &strike, err);
+    enum outcome outcome = session_begin(process, __func__, &strike, err);
     if (outcome != OK)
         return outcome;
     if (!process->sim->calendar)
@@ -448,7 +452,7 @@ static enum outcome session_due(void *context, struct arena *arena, enum due_kin
                                 size_t *count, struct err *err) {
     struct process *process = context;
     enum strike strike;
-    enum outcome outcome = session_begin(process, &strike, err);
+    enum outcome outcome = session_begin(process, __func__, &strike, err);
     if (outcome != OK)
         return outcome;
     *count = memory_parked_due(&process->sim->memory, arena, kind, now_us, after, limit, rows);

@@ -222,8 +222,9 @@ struct text sim_keep(struct sim *sim, struct text text);
 /* Starts whoever waits to be started, lets processes run and publishes the story, until done() or something
  * is wrong. */
 void process_run_all(struct sim *sim, bool done(const struct sim *sim));
-/* A call of the running process to a server: others may run before it. May not return. */
-enum strike process_call(struct process *process);
+/* A call of the running process to a server: others may run before it. May not return. name: what is called.
+ */
+enum strike process_call(struct process *process, const char *name);
 void process_sleep(struct process *process, int64_t sleep_us);
 _Noreturn void process_die(struct process *process);
 /* Ends all of them at once, as if their machines lost power. */
@@ -250,7 +251,7 @@ extern const struct register_ops session_ops;
 extern const struct erase_ops session_erase_ops; /* erasures.c */
 void session_break(struct process *process);
 /* Between the two files. */
-enum outcome session_begin(struct process *process, enum strike *strike, struct err *err);
+enum outcome session_begin(struct process *process, const char *name, enum strike *strike, struct err *err);
 enum outcome session_answer(struct process *process, enum strike strike, struct err *err);
 void session_settle_doubt(struct sim *sim);
 bool session_idle(const struct sim *sim);

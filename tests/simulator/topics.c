@@ -168,7 +168,7 @@ static enum outcome client_poll(void *context, int timeout_ms, struct topic_poll
     struct sim *sim = process->sim;
     (void)err;
     *polled = (struct topic_polled){.news = TOPIC_NOTHING};
-    enum strike struck = process_call(process);
+    enum strike struck = process_call(process, __func__);
     if (struck == STRIKE_AWAY) {
         polled->news = TOPIC_AWAY;
         return OK;
@@ -258,7 +258,7 @@ static enum outcome client_assign(void *context, const struct topic_place *place
 static enum outcome client_watermarks(void *context, struct text topic, int32_t number, int64_t *low,
                                       int64_t *high, struct err *err) {
     struct process *process = context;
-    enum strike struck = process_call(process);
+    enum strike struck = process_call(process, __func__);
     if (struck == STRIKE_DEATH)
         process_die(process);
     if (struck != STRIKE_NONE)

@@ -3,6 +3,7 @@
 #include "core/decide/pack.h"
 #include "core/dump_line.h"
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct dumping {
@@ -38,9 +39,14 @@ static void open_stored(struct dumping *to, struct cell *cell, const struct row_
         return;
     struct key_want wanted = {.person = person, .generation = generation, .category = category};
     hold(keyring_load(to->keyring, to->arena, &wanted, 1, 0, &err) == OK);
-    hold(keyring_sealed_key(to->keyring, person, generation, category, row->sealed, &key));
-    hold(open_cell(&key, &place, row->sealed, to->arena, &cell->content, &err) == OK);
     hold(sealed_period(row->sealed, &period, &serial) && period == date_quarter(row->until));
+    bool opens = keyring_sealed_key(to->keyring, person, generation, category, row->sealed, &key) &&
+                 open_cell(&key, &place, row->sealed, to->arena, &cell->content, &err) == OK;
+    if (!opens)
+        fprintf(stderr, "%s.%s of %.*s %.*s does not open: generation %lld, period %d, serial %d\n",
+                place.table, place.column, TEXT_ARGS(place.owner), TEXT_ARGS(place.object),
+                (long long)generation, period, serial);
+    hold(opens);
 }
 
 static int compare_lines(const void *a, const void *b) {

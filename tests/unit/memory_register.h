@@ -143,8 +143,10 @@ void memory_register_copy(struct memory_register *to, const struct memory_regist
 #define MEMORY_ROW(list, condition)                                                                          \
     ({                                                                                                       \
         __typeof__((list).at) there = MEMORY_FIND(list, condition);                                          \
-        if (!there)                                                                                          \
+        if (!there) {                                                                                        \
             there = ARENA_PUSH(&memory->kept, &(list));                                                      \
+            *there = (__typeof__(*there)){0}; /* a row may have been there and gone */                       \
+        }                                                                                                    \
         assert(there);                                                                                       \
         there;                                                                                               \
     })
