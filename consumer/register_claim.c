@@ -23,7 +23,7 @@ static void register_close(void *context) {
     struct register_postgres *reg = context;
     db_close(reg->db);
     reg->db = NULL;
-    reg->in_transaction = false;
+    reg->in_transaction = reg->in_snapshot = false;
     reg->policy = 0;
     reg->extended_to = 0;
 }
@@ -234,7 +234,7 @@ static enum outcome register_commit(void *context, struct err *err) {
     if (!reg->db)
         return err_set(err, RETRY, 0, "the register is not connected");
     enum outcome outcome = db_run(reg->db, &query_consumer_commit, NULL, NULL, err);
-    reg->in_transaction = false;
+    reg->in_transaction = reg->in_snapshot = false;
     /* Whatever went wrong with a COMMIT, only a new claim tells what became of it. */
     if (outcome != OK)
         register_close(reg);
@@ -244,9 +244,10 @@ static enum outcome register_commit(void *context, struct err *err) {
 static void register_rollback(void *context) {
     struct register_postgres *reg = context;
     struct err err;
-    if (reg->db && reg->in_transaction && db_run(reg->db, &query_consumer_rollback, NULL, NULL, &err) != OK)
+    bool begun = reg->in_transaction || reg->in_snapshot;
+    if (reg->db && begun && db_run(reg->db, &query_consumer_rollback, NULL, NULL, &err) != OK)
         register_close(reg);
-    reg->in_transaction = false;
+    reg->in_transaction = reg->in_snapshot = false;
     (void)register_noted(reg, OK);
 }
 

@@ -9,8 +9,9 @@
 struct register_postgres {
     const char *conninfo, *application; /* not owned */
     int64_t lock_timeout_ms;
-    struct db *db; /* NULL: not connected */
-    bool in_transaction;
+    struct db *db;           /* NULL: not connected */
+    bool in_snapshot;        /* a load has begun: all that it reads is of one instant */
+    bool in_transaction;     /* persons are locked, or more */
     int policy;              /* number of the active policy, 0 = not looked up on this connection */
     int64_t extended_to;     /* outbox numbers below have a partition; 0 = not asked on this connection */
     int64_t last_seq;        /* the highest outbox number seen */

@@ -175,6 +175,15 @@ static enum outcome take_rows(struct arena *arena, const struct db_result *resul
     return copier.full ? register_no_memory(err) : OK;
 }
 
+/* The first read of a load begins its snapshot; the answer to that comes first. */
+static enum outcome begin_snapshot(struct register_postgres *reg, bool *begun, struct err *err) {
+    if (reg->in_snapshot || reg->in_transaction)
+        return OK;
+    enum outcome outcome = db_send(reg->db, &query_consumer_begin_snapshot, NULL, err);
+    *begun = reg->in_snapshot = outcome == OK;
+    return outcome;
+}
+
 /* The order of the parts is the order of the statements: refs, then persons, then what persons guard. */
 enum outcome register_read(void *context, struct arena *arena, const struct read_request *request,
                            struct read_rows *rows, struct err *err) {
@@ -193,12 +202,13 @@ enum outcome register_read(void *context, struct arena *arena, const struct read
                            [PART_ADDRESSES] = {&query_consumer_read_addresses, &request->addresses},
                            [PART_WHOLES] = {&query_consumer_read_whole, &request->wholes},
                            [PART_ORPHANS] = {&query_consumer_read_orphans, &request->orphans}};
-    enum outcome outcome = OK;
     size_t sent = 0;
+    bool begun = false;
     enum read_part asked[READ_PARTS];
     *rows = (struct read_rows){0};
     if (!reg->db)
         return err_set(err, RETRY, 0, "the register is not connected");
+    enum outcome outcome = begin_snapshot(reg, &begun, err);
     for (size_t part = 0; part < READ_PARTS && outcome == OK; part++) {
         if (!parts[part].keys->count)
             continue;
@@ -208,8 +218,12 @@ enum outcome register_read(void *context, struct arena *arena, const struct read
             asked[sent++] = (enum read_part)part;
     }
     struct err later;
-    if (sent && db_sync(reg->db, outcome == OK ? err : &later) != OK)
+    if ((sent || begun) && db_sync(reg->db, outcome == OK ? err : &later) != OK)
         outcome = outcome == OK ? RETRY : outcome;
+    if (begun) {
+        enum outcome got = db_next(reg->db, NULL, outcome == OK ? err : &later);
+        outcome = outcome == OK ? got : outcome;
+    }
     for (size_t i = 0; i < sent; i++) {
         struct db_result *result = NULL;
         enum outcome got = db_next(reg->db, &result, outcome == OK ? err : &later);
@@ -306,7 +320,10 @@ enum outcome register_lock(void *context, struct arena *arena, const struct text
     struct register_postgres *reg = context;
     if (!reg->db)
         return err_set(err, RETRY, 0, "the register is not connected");
-    enum outcome outcome = db_run(reg->db, &query_consumer_begin, NULL, NULL, err);
+    register_postgres.rollback(reg); /* the snapshot in which they were found */
+    if (!reg->db)
+        return err_set(err, RETRY, 0, "the register went away");
+    enum outcome outcome = db_run(reg->db, &query_consumer_begin_locking, NULL, NULL, err);
     if (outcome == OK) {
         reg->in_transaction = true;
         struct db_params *params = db_params_new(arena, 1);

@@ -83,6 +83,8 @@ static void send_erasures(struct sending *sending) {
 static void send_all(struct sending *sending) {
     const struct write *write = sending->write;
     struct arena *arena = sending->arena;
+    if (sending->reg->in_snapshot)
+        send(sending, &query_consumer_commit, NULL, CHECK_NOTHING, 0);
     if (!sending->reg->in_transaction)
         send(sending, &query_consumer_begin, NULL, CHECK_NOTHING, 0);
     send(sending, &query_consumer_advance, rows_advances(arena, write), CHECK_ADVANCES,
@@ -185,10 +187,12 @@ static enum outcome find_policy(struct register_postgres *reg, struct arena *are
 }
 
 /* Partitions of the outbox are made long before they are needed, never within a batch's transaction. */
+static bool must_extend(const struct register_postgres *reg) {
+    return !reg->in_transaction && (!reg->extended_to || reg->last_seq + OUTBOX_MARGIN >= reg->extended_to);
+}
+
 static enum outcome extend_outbox(struct register_postgres *reg, struct err *err) {
     struct db_result *result = NULL;
-    if (reg->extended_to && reg->last_seq + OUTBOX_MARGIN < reg->extended_to)
-        return OK;
     enum outcome outcome = db_run(reg->db, &query_consumer_outbox_extend, NULL, &result, err);
     if (outcome == OK)
         reg->extended_to = db_int(result, 0, 0);
@@ -198,8 +202,14 @@ static enum outcome extend_outbox(struct register_postgres *reg, struct err *err
 
 static enum outcome prepare_connection(struct register_postgres *reg, struct arena *arena,
                                        struct write *write, struct err *err) {
-    enum outcome outcome = reg->policy ? OK : find_policy(reg, arena, write, err);
-    if (outcome == OK && !reg->in_transaction)
+    enum outcome outcome = OK;
+    if (reg->in_snapshot && (!reg->policy || must_extend(reg))) {
+        outcome = db_run(reg->db, &query_consumer_commit, NULL, NULL, err);
+        reg->in_snapshot = false;
+    }
+    if (outcome == OK && !reg->policy)
+        outcome = find_policy(reg, arena, write, err);
+    if (outcome == OK && must_extend(reg))
         outcome = extend_outbox(reg, err);
     write->policy = reg->policy;
     return outcome;
@@ -216,6 +226,7 @@ enum outcome register_write(void *context, struct arena *arena, struct write *wr
     struct err later;
     send_all(&sending);
     reg->in_transaction = true;
+    reg->in_snapshot = false;
     KILL_POINT("consumer.write_unsynced");
     if (db_sync(reg->db, sending.outcome == OK ? err : &later) != OK && sending.outcome == OK)
         sending.outcome = RETRY;

@@ -78,7 +78,8 @@ struct register_ops {
     /* Opens the transaction and locks these persons, given in order, before they are read. */
     enum outcome (*lock)(void *reg, struct arena *arena, const struct text *persons, size_t count,
                          struct err *err);
-    /* Reads persons before what belongs to them. Rows that are not there are left out. */
+    /* Rows that are not there are left out. All reads from the first one after a commit, a rollback or `lock`
+     * on are of one instant: what others commit meanwhile is not seen, and the guards of `write` tell. */
     enum outcome (*read)(void *reg, struct arena *arena, const struct read_request *request,
                          struct read_rows *rows, struct err *err);
     /* Outbox rows sealed under the transit keys of these rings and categories that nobody has published as

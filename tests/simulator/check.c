@@ -93,6 +93,9 @@ static void check_log(struct sim *sim) {
         if (outputs_fate(sim, published->seq) != FATE_PUBLISH)
             sim_wrong(sim, "an output is published and recorded as withheld (seq %lld)",
                       (long long)published->seq);
+        if (!text_equal(published->body, outputs_find(sim, published->seq)->output.body))
+            sim_wrong(sim, "an output is published with another body than was decided (seq %lld)",
+                      (long long)published->seq);
         for (size_t k = 0; k < i; k++) {
             const struct sim_published *before = &sim->log.at[k];
             if (memcmp(&before->id, &published->id, sizeof before->id) == 0)
@@ -128,15 +131,30 @@ static void check_outbox(struct sim *sim) {
 
 /* ---- O3 ---- */
 
+static int by_seq(const void *a, const void *b) {
+    const struct sim_output *one = *(const struct sim_output *const *)a,
+                            *two = *(const struct sim_output *const *)b;
+    return (one->seq > two->seq) - (one->seq < two->seq);
+}
+
+/* All that was decided, in its order: what was published, and what was withheld. */
 static void check_told(struct sim *sim, const struct reference *reference, struct arena *arena) {
-    struct told_output *outputs = ARENA_ARRAY(arena, struct told_output, sim->log.count + 1);
-    for (size_t i = 0; i < sim->log.count; i++) {
-        const struct output *output = &outputs_find(sim, sim->log.at[i].seq)->output;
-        outputs[i] = (struct told_output){output->recipient,   output->subject,     output->customer_id,
-                                          output->shipment_id, sim->log.at[i].body, output->generation,
-                                          output->type};
+    size_t count = sim->outputs.count;
+    struct told_output *outputs = ARENA_ARRAY(arena, struct told_output, count + 1);
+    const struct sim_output **order = ARENA_ARRAY(arena, const struct sim_output *, count + 1);
+    assert(outputs && order);
+    for (size_t i = 0; i < count; i++)
+        order[i] = &sim->outputs.at[i];
+    qsort(order, count, sizeof *order, by_seq);
+    for (size_t i = 0; i < count; i++) {
+        const struct output *output = &order[i]->output;
+        outputs[i] =
+            (struct told_output){output->recipient,   output->subject,
+                                 output->customer_id, output->shipment_id,
+                                 output->body,        output->generation,
+                                 output->type,        outputs_fate(sim, order[i]->seq) == FATE_WITHHELD};
     }
-    struct text told = told_fold(sim, outputs, sim->log.count, arena);
+    struct text told = told_fold(sim, outputs, count, arena);
     if (!text_equal(told, reference->told))
         sim_wrong(sim, "O3: recipients hold something else:\n  the run:       %.*s\n  the reference: %.*s",
                   TEXT_ARGS(told), TEXT_ARGS(reference->told));

@@ -110,9 +110,9 @@ static void take_outputs(struct folding *folding, struct reference *reference) {
     assert(outputs);
     for (size_t i = 0; i < fold->outputs.count; i++) {
         const struct output *output = &fold->outputs.at[i];
-        outputs[i] = (struct told_output){output->recipient,   output->subject, output->customer_id,
-                                          output->shipment_id, output->body,    output->generation,
-                                          output->type};
+        outputs[i] = (struct told_output){
+            output->recipient, output->subject,    output->customer_id, output->shipment_id,
+            output->body,      output->generation, output->type,        false};
         if (strcmp(output->type, "register.dead-letter") == 0)
             add_dead(folding, output->dead.topic, output->dead.partition, output->dead.offset,
                      &output->dead.refusal);

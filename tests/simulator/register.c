@@ -14,6 +14,7 @@
 /* ---- connections ---- */
 
 static void end_transaction(struct sim_session *session) {
+    session->snapshot = NULL;
     session->pending = NULL;
     session->seqs = NULL;
     session->xid = 0;
@@ -84,10 +85,7 @@ static void session_close(void *context) {
 /* ---- a COMMIT in doubt: its backend is at it still, and everybody else waits for its rows ---- */
 
 static void save_rows(struct sim *sim, struct sim_rows *rows) {
-    rows->memory.kept = sim->memory.kept;
-    memory_register_copy(&rows->memory, &sim->memory);
-    sim->memory.kept = rows->memory.kept;
-    rows->memory.kept = (struct arena){0};
+    memory_register_copy(&rows->memory, &sim->memory, &sim->memory.kept);
     rows->outputs.count = rows->outputs.room = sim->outputs.count;
     rows->outputs.at = ARENA_ARRAY(&sim->memory.kept, struct sim_output, sim->outputs.count + 1);
     assert(rows->outputs.at);
@@ -96,7 +94,7 @@ static void save_rows(struct sim *sim, struct sim_rows *rows) {
 }
 
 static void load_rows(struct sim *sim, const struct sim_rows *rows) {
-    memory_register_copy(&sim->memory, &rows->memory);
+    memory_register_copy(&sim->memory, &rows->memory, &sim->memory.kept);
     sim->outputs.at = rows->outputs.at;
     sim->outputs.count = sim->outputs.room = rows->outputs.count;
 }
@@ -284,39 +282,34 @@ static enum outcome session_lock(void *context, struct arena *arena, const struc
         outcome = wait_for_rows(process, NULL, persons, count, err);
     if (outcome != OK)
         return outcome;
+    process->session.snapshot = NULL;
     process->session.locked = persons;
     process->session.locked_count = count;
     return session_answer(process, strike, err);
 }
 
-/* Refs and persons are read before what belongs to them; others may commit in between. */
+/* All of one instant, however many calls it takes. */
+static const struct memory_register *snapshot_of(struct process *process) {
+    struct sim *sim = process->sim;
+    struct sim_session *session = &process->session;
+    if (sim->workers == 1) /* nobody else commits */
+        return &sim->memory;
+    if (!session->snapshot) {
+        session->snapshot = ARENA_NEW(&sim->memory.kept, struct memory_register);
+        assert(session->snapshot);
+        memory_register_copy(session->snapshot, &sim->memory, &sim->memory.kept);
+    }
+    return session->snapshot;
+}
+
 static enum outcome session_read(void *context, struct arena *arena, const struct read_request *request,
                                  struct read_rows *rows, struct err *err) {
     struct process *process = context;
-    struct read_request first = {.refs = request->refs,
-                                 .parked = request->parked,
-                                 .persons = request->persons,
-                                 .parked_most = request->parked_most};
-    struct read_request rest = *request;
-    struct read_rows late;
     enum strike strike;
     enum outcome outcome = session_begin(process, __func__, &strike, err);
     if (outcome != OK)
         return outcome;
-    memory_read_rows(&process->sim->memory, arena, &first, rows);
-    if (draw_chance(&process->sim->schedule, process->sim->switch_per_mille))
-        process_sleep(process, 0);
-    if (!process->session.connected)
-        return not_connected(err);
-    rest.refs = rest.parked = rest.persons = (struct read_keys){NULL, 0};
-    memory_read_rows(&process->sim->memory, arena, &rest, &late);
-    late.refs.at = rows->refs.at;
-    late.refs.count = rows->refs.count;
-    late.parked.at = rows->parked.at;
-    late.parked.count = rows->parked.count;
-    late.persons.at = rows->persons.at;
-    late.persons.count = rows->persons.count;
-    *rows = late;
+    memory_read_rows((struct memory_register *)(uintptr_t)snapshot_of(process), arena, request, rows);
     return session_answer(process, strike, err);
 }
 
@@ -368,6 +361,7 @@ static enum outcome session_write(void *context, struct arena *arena, struct wri
         return contended(err, draw_chance(&sim->faults, 500) ? "40001" : "40P01");
     if (outcome != OK)
         return outcome;
+    process->session.snapshot = NULL;
     process->session.xid = ++sim->xid;
     outcome = wait_for_rows(process, write, NULL, 0, err);
     if (outcome == OK && !memory_advances_hold(&sim->memory, write))

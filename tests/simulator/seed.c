@@ -142,6 +142,8 @@ static void keep_output(void *context, const struct write_output *written, int64
                               .output = *written->at,
                               .headers = sim_keep(sim, written->headers)};
     memcpy(to->row_id, written->row_id, ROW_ID_BYTES);
+    sim_tell(sim, "  decided %lld: %s %.*s %.*s", (long long)seq, written->at->type,
+             TEXT_ARGS(written->at->topic), TEXT_ARGS(written->at->body));
     struct output *output = &to->output;
     struct text *texts[] = {&output->topic,       &output->key,           &output->body,
                             &output->person,      &output->subject,       &output->recipient,

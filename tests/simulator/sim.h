@@ -71,9 +71,10 @@ struct sim_output {
 
 struct sim_session {
     bool connected;
-    struct write *pending; /* written, not committed; its rows are locked */
-    int64_t *seqs;         /* of its outputs */
-    int64_t xid;           /* of the transaction that has written; 0: none */
+    struct memory_register *snapshot; /* what a load sees; NULL: it has not begun */
+    struct write *pending;            /* written, not committed; its rows are locked */
+    int64_t *seqs;                    /* of its outputs */
+    int64_t xid;                      /* of the transaction that has written; 0: none */
     const struct text *locked;
     size_t locked_count; /* persons locked before they were read */
     struct process *waits_for;
@@ -286,6 +287,7 @@ struct told_output {
     struct text recipient, person, customer_id, shipment_id, body;
     int64_t generation;
     const char *type;
+    bool withheld; /* decided, and never published */
 };
 struct text told_fold(struct sim *sim, const struct told_output *outputs, size_t count, struct arena *arena);
 

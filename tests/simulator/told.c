@@ -13,6 +13,7 @@ struct told_unit {
     int64_t generation, parcels;
     struct text field[FIELD_PICKUP_POINT + 1];
     enum { TOLD_NEVER, TOLD_HELD, TOLD_WITHDRAWN, TOLD_ANONYMIZED } state;
+    bool withheld; /* something of it was: what is told of that means nothing to the recipient */
 };
 struct telling {
     struct sim *sim;
@@ -49,7 +50,8 @@ static void take_disclosure(struct telling *telling, struct told_unit *unit, con
                                .role = json_member_text(body, "role"),
                                .generation = output->generation,
                                .parcels = parcels ? parcels->integer : 0,
-                               .state = TOLD_HELD};
+                               .state = TOLD_HELD,
+                               .withheld = unit->withheld};
     take_fields(unit, json_member(body, "fields"));
     for (size_t i = 0; text_present(unit->shipment_id) && i < telling->units.count; i++) {
         const struct told_unit *other = telling->units.at[i];
@@ -72,11 +74,13 @@ static void take(struct telling *telling, const struct told_output *output) {
         return;
     }
     struct told_unit *unit = unit_of(telling, output->recipient, json_member_text(body, "disclosure_ref"));
-    if (strcmp(output->type, "register.disclosure.shipment") == 0 ||
-        strcmp(output->type, "register.disclosure.newsletter") == 0)
+    if (output->withheld)
+        unit->withheld = true;
+    else if (strcmp(output->type, "register.disclosure.shipment") == 0 ||
+             strcmp(output->type, "register.disclosure.newsletter") == 0)
         take_disclosure(telling, unit, output, body);
-    else if (unit->state == TOLD_NEVER)
-        return; /* its disclosure was withheld: whoever checks fates sees to that */
+    else if (unit->state != TOLD_HELD && unit->withheld)
+        return;
     else if (unit->state != TOLD_HELD)
         sim_wrong(telling->sim, "O2: %s of what %.*s does not hold any more", output->type,
                   TEXT_ARGS(output->recipient));

@@ -9,6 +9,11 @@
 
 /* ---- faults ---- */
 
+static void end_transaction(struct memory_register *memory) {
+    memory->pending = NULL;
+    memory->snapshot = NULL;
+}
+
 /* Before a call's effect: true when the call is to fail with *outcome instead. */
 static bool fails(struct memory_register *memory, enum outcome *outcome, struct err *err) {
     if (++memory->calls != memory->fault_at || memory->faulted)
@@ -19,7 +24,7 @@ static bool fails(struct memory_register *memory, enum outcome *outcome, struct 
         longjmp(memory->crashed, 1);
     case FAULT_AWAY:
         memory->connected = false;
-        memory->pending = NULL;
+        end_transaction(memory);
         *outcome = err_set(err, RETRY, 0, "planted: away");
         return true;
     case FAULT_FENCED:
@@ -43,7 +48,7 @@ static enum outcome done(struct memory_register *memory, struct err *err) {
     if (!fails_now(memory, FAULT_LOST_REPLY))
         return OK;
     memory->connected = false;
-    memory->pending = NULL;
+    end_transaction(memory);
     return err_set(err, RETRY, 0, "planted: the answer was lost");
 }
 /* The same of a call into the client's own memory: no answer can be lost there. */
@@ -113,7 +118,7 @@ void memory_register_release(struct memory_register *memory) {
 
 void memory_register_restart(struct memory_register *memory) {
     memory->connected = false;
-    memory->pending = NULL;
+    end_transaction(memory);
     memory->reassigned = true;
     for (size_t i = 0; i < memory->positions.count; i++)
         memory->positions.at[i].fetch = -1;
@@ -122,14 +127,15 @@ void memory_register_restart(struct memory_register *memory) {
 #define COPY_LIST(list)                                                                                      \
     do {                                                                                                     \
         to->list = from->list;                                                                               \
-        to->list.at = arena_array(&to->kept, sizeof *from->list.at, from->list.count + 1);                   \
+        to->list.at = arena_array(arena, sizeof *from->list.at, from->list.count + 1);                       \
         to->list.room = from->list.count + 1;                                                                \
         assert(to->list.at);                                                                                 \
         if (from->list.count)                                                                                \
             memcpy(to->list.at, from->list.at, from->list.count * sizeof *from->list.at);                    \
     } while (0)
 
-void memory_register_copy(struct memory_register *to, const struct memory_register *from) {
+void memory_register_copy(struct memory_register *to, const struct memory_register *from,
+                          struct arena *arena) {
     COPY_LIST(positions);
     COPY_LIST(persons);
     COPY_LIST(orders);
@@ -373,8 +379,6 @@ void memory_read_rows(struct memory_register *memory, struct arena *arena, const
     READ(refs, refs, text_equal(row->ref, key->owner));
     memory_parked_read(memory, arena, request, rows);
     READ(persons, persons, text_equal(row->person, key->owner));
-    if (request->consents.count)
-        meanwhile(memory, MEANWHILE_READ);
     READ(orders, orders, text_equal(row->customer_id, key->owner) && text_equal(row->order_id, key->object));
     READ(shipments, shipments,
          text_equal(row->customer_id, key->owner) && text_equal(row->shipment_id, key->object));
@@ -387,7 +391,14 @@ static enum outcome memory_read(void *context, struct arena *arena, const struct
     struct memory_register *memory = context;
     NEEDS_CONNECTION();
     MAY_FAIL();
-    memory_read_rows(memory, arena, request, rows);
+    if (request->consents.count)
+        meanwhile(memory, MEANWHILE_READ);
+    if (!memory->snapshot) {
+        memory->snapshot = ARENA_NEW(&memory->kept, struct memory_register);
+        assert(memory->snapshot);
+        memory_register_copy(memory->snapshot, memory, &memory->kept);
+    }
+    memory_read_rows(memory->snapshot, arena, request, rows);
     return done(memory, err);
 }
 
@@ -409,6 +420,7 @@ static enum outcome memory_lock(void *context, struct arena *arena, const struct
     (void)count;
     NEEDS_CONNECTION();
     MAY_FAIL();
+    memory->snapshot = NULL;
     return done(memory, err);
 }
 
@@ -472,6 +484,7 @@ static enum outcome memory_write(void *context, struct arena *arena, struct writ
         return POISON;
     }
     memory->pending = write;
+    memory->snapshot = NULL;
     return done(memory, err);
 }
 
@@ -489,7 +502,7 @@ static enum outcome memory_commit(void *context, struct err *err) {
 }
 
 static void memory_rollback(void *context) {
-    ((struct memory_register *)context)->pending = NULL;
+    end_transaction(context);
 }
 
 static enum outcome memory_keep_calendar(void *context, bool *mine, struct err *err) {

@@ -79,6 +79,7 @@ struct memory_register {
     void (*tell)(void *context, const struct write_output *output, int64_t seq);
     void *tell_context;
     struct write *pending;
+    struct memory_register *snapshot; /* what a load sees; NULL: it has not begun */
     bool connected, reassigned;
     bool register_away, broker_away; /* until the test says otherwise */
     /* Given: what somebody else does meanwhile, once: after the next look at a log's end, or between what a
@@ -122,9 +123,10 @@ void memory_read_rows(struct memory_register *memory, struct arena *arena, const
                       struct read_rows *rows);
 /* Everything that a write does. seqs: the numbers of its outputs, 0 = emitted before; NULL: drawn here. */
 void memory_apply(struct memory_register *memory, const struct write *write, const int64_t *seqs);
-/* All rows as they are now: lists are copied, what never changes is shared. Both live in the same arena; the
- * arena itself, topics, clock and faults stay `to`'s own. */
-void memory_register_copy(struct memory_register *to, const struct memory_register *from);
+/* All rows as they are now: lists are copied into the arena, what never changes is shared. Topics, clock and
+ * faults stay `to`'s own. */
+void memory_register_copy(struct memory_register *to, const struct memory_register *from,
+                          struct arena *arena);
 
 /* ---- between the files of the register in memory ---- */
 
