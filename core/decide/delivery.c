@@ -70,18 +70,73 @@ static enum outcome shipment_take(struct decision *decision, struct shipment *sh
     return OK;
 }
 
-/* The fact names its consignee; a recipient is opened by any shipment to it, in that shipment's own
- * generation.
- */
-static enum outcome name_consignee(struct decision *decision, const struct shipment *shipment,
-                                   const struct event *event, struct text id) {
+/* Enters the shipment among those of the recipient, since its earliest version. */
+static enum outcome enter_shipped(struct decision *decision, struct person *guard,
+                                  const struct shipment *shipment) {
+    struct person_facts *facts = &guard->facts;
+    size_t at = 0;
+    int order = 1;
+    for (; at < facts->shipped.count; at++) {
+        order = text_compare(facts->shipped.at[at].customer_id, shipment->customer_id);
+        order = order ? order : text_compare(facts->shipped.at[at].shipment_id, shipment->shipment_id);
+        if (order >= 0)
+            break;
+    }
+    if (at == facts->shipped.count || order) {
+        if (!ARENA_PUSH(decision->arena, &facts->shipped))
+            return RETRY;
+        memmove(facts->shipped.at + at + 1, facts->shipped.at + at,
+                (facts->shipped.count - 1 - at) * sizeof(*facts->shipped.at));
+    }
+    facts->shipped.at[at] = (struct shipped){.customer_id = shipment->customer_id,
+                                             .shipment_id = shipment->shipment_id,
+                                             .first_us = shipment->first_version.time_us};
+    facts->opened_us = TIME_NONE;
+    for (size_t i = 0; i < facts->shipped.count; i++)
+        (void)latest(&facts->opened_us, facts->shipped.at[i].first_us);
+    guard->touched = true;
+    return OK;
+}
+
+/* A recipient is opened in the generation of each shipment that was ever meant for him: when the shipment
+ * turns out to be older than was known, perhaps in another one. */
+static enum outcome recipients_follow(struct decision *decision, const struct shipment *shipment) {
+    for (size_t i = 0; i < shipment->named.count; i++) {
+        struct text id = shipment->named.at[i];
+        struct person *guard = state_find_guard(decision->state, id);
+        assert(guard); /* decide_needs asks for it */
+        TRY(enter_shipped(decision, guard, shipment));
+        int64_t newest = state_newest_generation(decision->state, id);
+        struct person *row = state_find_person(decision->state, id, newest);
+        bool opened = guard->facts.opened_us > newest;
+        if (!row || row->opened == opened || !(opened || row->revision || row->touched))
+            continue;
+        row->opened = opened;
+        TRY(person_touch(decision, id, newest));
+    }
+    return OK;
+}
+
+/* Whom a requested or changed meant it for. *changed: he was not named before. */
+static enum outcome name_consignee(struct decision *decision, struct shipment *shipment,
+                                   const struct event *event, struct text id, bool *changed) {
     struct person *person;
-    int64_t first_us = shipment->first_version.time_us;
     TRY(person_named(decision, id, event->version.time_us, &person));
+    *changed = false;
     if (!text_present(event->as.shipment.recipient_id))
         return OK;
-    person = state_person(decision->state, id, state_generation_at(decision->state, id, first_us));
-    return person ? person_opens(decision, person, first_us) : RETRY;
+    size_t at = 0;
+    while (at < shipment->named.count && text_compare(shipment->named.at[at], id) < 0)
+        at++;
+    if (at < shipment->named.count && text_equal(shipment->named.at[at], id))
+        return OK;
+    if (!ARENA_PUSH(decision->arena, &shipment->named))
+        return RETRY;
+    memmove(shipment->named.at + at + 1, shipment->named.at + at,
+            (shipment->named.count - 1 - at) * sizeof(*shipment->named.at));
+    shipment->named.at[at] = id;
+    *changed = true;
+    return OK;
 }
 
 /* The order that the shipment belongs to now, and the one that it has left, follow. */
@@ -150,24 +205,6 @@ static enum outcome persons_follow(struct decision *decision, const struct event
     return erasure_follow(decision, event, shipment->person);
 }
 
-/* The shipment is older than was known: a recipient whom only it had opened in his newest generation is not
- * opened there any more. */
-static enum outcome consignee_recedes(struct decision *decision, const struct shipment *shipment,
-                                      int64_t first_us) {
-    struct person *guard = state_find_guard(decision->state, shipment->person);
-    int64_t newest = state_newest_generation(decision->state, shipment->person);
-    if (!guard || !guard->whole.known || !person_is_recipient(shipment->person) ||
-        guard->facts.opened_us != first_us)
-        return OK; /* before any cut there is but one generation */
-    int64_t opened_us = guard->facts.opened_us = erasure_shipped_us(decision, guard);
-    struct person *row = state_find_person(decision->state, shipment->person, newest);
-    guard->touched = true;
-    if (!row || !row->opened || opened_us > newest)
-        return OK;
-    row->opened = false;
-    return person_touch(decision, shipment->person, newest);
-}
-
 enum outcome shipment_requested(struct decision *decision, const struct event *event,
                                 const uint8_t record_hash[32], enum verdict *verdict) {
     (void)record_hash;
@@ -192,19 +229,20 @@ enum outcome shipment_requested(struct decision *decision, const struct event *e
     bool changed = earliest(&shipment->recorded_us, event->version.time_us);
     bool first = shipment->first_version.time_us == VERSION_NONE ||
                  version_compare(&event->version, &shipment->first_version) < 0;
-
-    int64_t first_us = shipment->first_version.time_us;
+    bool named;
     decision->second_facts += second_fact(&shipment->version, &event->version);
     before.told = wins ? disclosure_told(shipment) : TEXT_ABSENT;
     if (first)
         shipment->first_version = event->version;
-    TRY(name_consignee(decision, shipment, event, consignee));
     if (wins)
         TRY(shipment_take(decision, shipment, event, consignee));
-    if (first && first_us != VERSION_NONE)
-        TRY(consignee_recedes(decision, shipment, first_us));
+    TRY(name_consignee(decision, shipment, event, consignee, &named));
+    if (first || named)
+        TRY(recipients_follow(decision, shipment));
     if (changed || first || wins)
         TRY(shipment_moved(decision, shipment, &before));
+    else if (named)
+        TRY(shipment_touch(decision, shipment));
     TRY(carrier_known(decision, shipment, event->as.shipment.carrier)); /* before its unit says so */
     if (wins || shipment->generation != before.generation)
         TRY(disclosure_settle(decision, event, shipment, before.told));

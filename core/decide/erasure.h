@@ -5,8 +5,6 @@
 
 #include "core/decide/effect.h"
 
-/* The beginning of the latest shipment to the person, or of which he was told; his whole is loaded. */
-int64_t erasure_shipped_us(const struct decision *decision, const struct person *guard);
 /* The shipment of that place in the guard's whole, which must be loaded. */
 struct shipment *erasure_whole_shipment(const struct decision *decision, const struct person *guard,
                                         size_t index);

@@ -161,6 +161,8 @@ enum outcome needs_requested(struct asking *asking) {
     }
     TRY(consignee_needs(asking, consignee));
     TRY(consignee_needs(asking, shipment->person));
+    for (size_t i = 0; i < shipment->named.count; i++) /* they follow when it turns out to be older */
+        TRY(ask_person(asking, shipment->named.at[i]));
     TRY(known_shipment_needs(asking, shipment, true));
     if (!carrier_told(shipment, event->as.shipment.carrier))
         TRY(ask_shipment_ref(asking));

@@ -108,6 +108,9 @@ struct text pack_shipment(const struct shipment *shipment, struct arena *arena) 
     packer_int(&packer, shipment->parcels);
     packer_int(&packer, shipment->cancelled_us);
     packer_unsigned(&packer, shipment->erasure);
+    packer_unsigned(&packer, shipment->named.count);
+    for (size_t i = 0; i < shipment->named.count; i++)
+        packer_text(&packer, shipment->named.at[i]);
     packer_unsigned(&packer, shipment->statuses.count);
     for (size_t i = 0; i < shipment->statuses.count; i++)
         pack_status(&packer, &shipment->statuses.at[i]);
@@ -152,6 +155,9 @@ enum outcome unpack_shipment(struct text packed, struct arena *arena, struct shi
     shipment->parcels = unpacker_int(&unpacker);
     shipment->cancelled_us = unpacker_int(&unpacker);
     shipment->erasure = (enum shipment_erasure)unpacker_bounded(&unpacker, SHIPMENT_ERASURES - 1);
+    UNPACKER_LIST(&unpacker, &shipment->named);
+    for (size_t i = 0; i < shipment->named.count; i++)
+        shipment->named.at[i] = unpacker_text(&unpacker);
     UNPACKER_LIST(&unpacker, &shipment->statuses);
     for (size_t i = 0; i < shipment->statuses.count; i++)
         unpack_status(&unpacker, &shipment->statuses.at[i]);

@@ -83,6 +83,12 @@ static void pack_facts(struct packer *packer, const struct person_facts *facts) 
     packer_unsigned(packer, facts->requests.count);
     for (size_t i = 0; i < facts->requests.count; i++)
         packer_text(packer, facts->requests.at[i]);
+    packer_unsigned(packer, facts->shipped.count);
+    for (size_t i = 0; i < facts->shipped.count; i++) {
+        packer_text(packer, facts->shipped.at[i].customer_id);
+        packer_text(packer, facts->shipped.at[i].shipment_id);
+        packer_int(packer, facts->shipped.at[i].first_us);
+    }
     packer_int(packer, facts->named_us);
     packer_int(packer, facts->opened_us);
     packer_unsigned(packer, facts->token);
@@ -113,6 +119,12 @@ static void unpack_facts(struct unpacker *unpacker, struct person_facts *facts) 
     UNPACKER_LIST(unpacker, &facts->requests);
     for (size_t i = 0; i < facts->requests.count; i++)
         facts->requests.at[i] = unpacker_text(unpacker);
+    UNPACKER_LIST(unpacker, &facts->shipped);
+    for (size_t i = 0; i < facts->shipped.count; i++) {
+        facts->shipped.at[i].customer_id = unpacker_text(unpacker);
+        facts->shipped.at[i].shipment_id = unpacker_text(unpacker);
+        facts->shipped.at[i].first_us = unpacker_int(unpacker);
+    }
     facts->named_us = unpacker_int(unpacker);
     facts->opened_us = unpacker_int(unpacker);
     facts->token = unpacker_flag(unpacker);

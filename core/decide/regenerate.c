@@ -27,19 +27,6 @@ static bool opened_in(const struct decision *decision, const struct person *guar
            consent_granted_us(decision->state, guard->person, generation) != TIME_NONE;
 }
 
-int64_t erasure_shipped_us(const struct decision *decision, const struct person *guard) {
-    int64_t latest_us = TIME_NONE;
-    for (size_t i = 0; i < guard->whole.shipments.count; i++) {
-        const struct shipment *shipment = erasure_whole_shipment(decision, guard, i);
-        bool his = text_equal(shipment->person, guard->person);
-        for (size_t u = 0; !his && u < shipment->units.count; u++)
-            his = text_equal(shipment->units.at[u].person, guard->person);
-        if (his)
-            latest(&latest_us, shipment->first_version.time_us);
-    }
-    return latest_us;
-}
-
 /* A generation that a cut has ended: its line keeps the notice only. */
 static enum outcome end_generation(struct decision *decision, const struct person *guard, int64_t generation,
                                    const struct cut *ends) {
@@ -104,8 +91,6 @@ static enum outcome newest_generation(struct decision *decision, struct person *
 }
 
 enum outcome regenerate_person(struct decision *decision, struct person *guard, int64_t newest_us) {
-    if (person_is_recipient(guard->person)) /* shipments may have turned out to be older since */
-        guard->facts.opened_us = erasure_shipped_us(decision, guard);
     TRY(newest_generation(decision, guard, newest_us));
     int64_t generation = GENERATION_FIRST;
     for (size_t i = 0; i < guard->facts.cuts.count; i++) {

@@ -73,6 +73,13 @@ struct key_floor {
     uint16_t cells, transit;
 };
 
+/* A shipment that a requested or changed meant for the recipient, whoever has it now, and its earliest
+ * version: it opens the generation of that instant. */
+struct shipped {
+    struct text customer_id, shipment_id;
+    int64_t first_us;
+};
+
 /* What is known of a person across generations; that of the row of GENERATION_FIRST counts, the guard. */
 struct person_facts {
     LIST(struct cut) cuts;                   /* by cut_us, each once */
@@ -80,11 +87,12 @@ struct person_facts {
     LIST(struct registered_fact) registered; /* in version order, each once */
     LIST(struct address_fact) addresses;     /* by (hash, field) */
     LIST(struct key_floor) floors;
-    LIST(struct text) requests; /* ids of the erasure requests that name him, bytewise */
-    int64_t named_us;           /* latest fact that names him, changed, seen and closed excepted */
-    int64_t opened_us;          /* latest opener: registered, placed, granted, a shipment to a recipient */
-    int64_t consents;           /* how many consent facts there are */
-    bool token;                 /* the unsubscribe token of the first generation is known */
+    LIST(struct text) requests;   /* ids of the erasure requests that name him, bytewise */
+    int64_t named_us;             /* latest fact that names him, changed, seen and closed excepted */
+    LIST(struct shipped) shipped; /* of a recipient, by (customer_id, shipment_id) */
+    int64_t opened_us;            /* latest opener: registered, placed, granted, shipped */
+    int64_t consents;             /* how many consent facts there are */
+    bool token;                   /* the unsubscribe token of the first generation is known */
 };
 
 /* What may be done about a (purpose, channel) of the policy; in the policy's order. */
@@ -325,6 +333,7 @@ struct shipment {
     struct text country, return_id, carrier, service;
     int64_t parcels;
     int64_t cancelled_us;                /* earliest; sticky */
+    LIST(struct text) named;             /* recipients that any requested or changed meant it for, bytewise */
     LIST(struct parcel_status) statuses; /* by (carrier, parcel) */
     LIST(struct unit) units;             /* bytewise by (carrier, service, role, person, generation) */
     enum shipment_erasure erasure;       /* waits, erased: a cut of the consignee concerns it */

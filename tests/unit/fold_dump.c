@@ -160,12 +160,10 @@ struct text fold_dump(struct fold *fold) {
 
 /* ---- the packed rows ---- */
 
-/* Without what only tells the history: letters, cuts that do not stand, and when a recipient was opened,
- * which hangs on the order of a shipment's own facts. */
+/* Without what only tells the history: letters, and cuts that do not stand. */
 static struct text packed_person(struct fold *fold, const struct person *row) {
     struct person person = *row;
     person.letters.count = 0;
-    person.facts.opened_us = TIME_NONE;
     person.facts.cuts.at = NULL;
     person.facts.cuts.count = person.facts.cuts.room = 0;
     for (size_t i = 0; i < row->facts.cuts.count; i++) {

@@ -474,6 +474,24 @@ static void replay(void **state) {
     assert_null(strstr(dump.at, "Gatan 1"));
 }
 
+/* A shipment was meant for the recipient only by a version that never counted: his new generation is opened
+ * by it all the same, whichever of the two came first, and however often he asks. */
+static void opened_by_what_lost(void **state) {
+    (void)state;
+    struct event lost = fold_requested("e2", 20, "c1", "o1", "s1", "posti", "2103");
+    lost.as.shipment.recipient_id = TEXT("r1");
+    const struct event events[] = {fold_requested("e1", 30, "c1", "o1", "s1", "posti", "2103"), lost,
+                                   fold_asked("e3", 10, "q1", "recipient:r1", "clerk"),
+                                   fold_asked("e4", 5, "q2", "recipient:r1", "clerk"),
+                                   fold_shipment_cancelled("e5", 15, "c1", "o1", "s1")};
+    ALL_ORDERS(events);
+    assert_true(row("recipient:r1", at(10))->opened);
+    struct event older = fold_requested("e6", 7, "c1", "o1", "s1", "matkahuolto", "home");
+    const struct event receding[] = {events[0], events[1], events[2], events[3], older};
+    ALL_ORDERS(receding);
+    assert_false(row("recipient:r1", at(10))->opened);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_guest_erased),
@@ -496,6 +514,7 @@ int main(void) {
         cmocka_unit_test(tied),
         cmocka_unit_test(unknown_and_unsupported),
         cmocka_unit_test(replay),
+        cmocka_unit_test(opened_by_what_lost),
     };
     fold_init(&fold);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
