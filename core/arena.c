@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#define CHUNK_FIRST_BYTES ((size_t)64 * 1024)
+#define CHUNK_FIRST_BYTES ((size_t)16 * 1024)
 #define CHUNK_MOST_BYTES ((size_t)4 * 1024 * 1024)
 
 /* Bytes beyond used_bytes are always zero, so that arena_take need not clear what it hands out. */

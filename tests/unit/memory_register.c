@@ -87,9 +87,12 @@ struct text memory_keep(struct memory_register *memory, struct text text) {
 
 struct memory_position *memory_position_of(struct memory_register *memory, struct text topic,
                                            int32_t partition) {
-    for (size_t i = 0; i < memory->positions.count; i++)
-        if (text_is(topic, memory->positions.at[i].topic) && memory->positions.at[i].partition == partition)
-            return &memory->positions.at[i];
+    for (size_t i = 0; i < memory->positions.count; i++) {
+        struct memory_position *position = &memory->positions.at[i];
+        if (position->partition == partition && position->topic_size == topic.size &&
+            memcmp(position->topic, topic.at, topic.size) == 0)
+            return position;
+    }
     return NULL;
 }
 
@@ -98,6 +101,7 @@ struct memory_position *memory_position_add(struct memory_register *memory, cons
     struct memory_position *position = ARENA_PUSH(&memory->kept, &memory->positions);
     assert(position);
     snprintf(position->topic, sizeof position->topic, "%s", topic);
+    position->topic_size = strlen(topic);
     position->partition = partition;
     position->row = (struct claimed){.decided_us = TIME_NONE, .fingerprint.offset = -1};
     position->fetch = -1;

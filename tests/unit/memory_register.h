@@ -30,6 +30,7 @@ struct memory_record {
 };
 struct memory_position {
     char topic[64];
+    size_t topic_size;
     int32_t partition;
     struct claimed row;
     int64_t fetch; /* what poll gives next; -1: not assigned */
