@@ -52,8 +52,8 @@ static bool pause_us(const struct relay *relay, int64_t sleep_us) {
 
 enum outcome relay_init(struct relay *relay, const struct relay_config *config, struct err *err) {
     relay->config = *config;
-    relay->topics = calloc(RELAY_TOPICS_MAX, sizeof(*relay->topics));
-    relay->fates = calloc(FATES_MAX, sizeof(*relay->fates));
+    relay->topics = reallocarray(NULL, RELAY_TOPICS_MAX, sizeof(*relay->topics)); /* filled as they come */
+    relay->fates = reallocarray(NULL, FATES_MAX, sizeof(*relay->fates));
     /* Rows as stored and opened copies each fit twice: while a batch is worked on, the next is on its way. */
     arena_init(&relay->batch, 4 * config->batch_bytes + (size_t)config->batch_outputs * 1024 + (1 << 20));
     arena_init(&relay->plain, 4 * config->batch_bytes + (size_t)config->batch_outputs * 1024 + (1 << 20));

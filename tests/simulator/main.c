@@ -216,7 +216,7 @@ int main(int argc, char **argv) {
         }
     /* Freed memory is kept: a seed takes and frees the same blocks as the one before. */
     mallopt(M_TRIM_THRESHOLD, 1 << 30);
-    mallopt(M_MMAP_THRESHOLD, 1 << 17);
+    mallopt(M_MMAP_THRESHOLD, 1 << 22);
     seed_setup();
     if (single) {
         int code = run_one(&one);
