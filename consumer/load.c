@@ -39,7 +39,7 @@ static uint64_t entry_hash(enum need_kind kind, struct text owner, struct text o
 
 static bool entries_widen(struct load *load) {
     struct load wider = *load;
-    wider.room = load->room ? load->room * 2 : 256;
+    wider.room = load->room ? load->room * 2 : 64;
     wider.entries = ARENA_ARRAY(load->arena, struct load_entry, wider.room);
     if (!wider.entries)
         return false;
