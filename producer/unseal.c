@@ -147,5 +147,4 @@ static enum outcome open_bodies(void *opaque, struct arena *arena, struct relay_
     return unseal_bodies(unseal, fetch_transit, unseal->vault, arena, rows, count, err);
 }
 
-const struct unseal_ops unseal_postgres = {
-    .open = unseal_open, .close = unseal_close, .bodies = open_bodies};
+const struct unseal_ops unseal_postgres = {.open = unseal_open, .close = unseal_close, .bodies = open_bodies};

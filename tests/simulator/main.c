@@ -234,5 +234,7 @@ int main(int argc, char **argv) {
     if (!tally.failed)
         printf("ok - seeds %llu to %llu\n", (unsigned long long)first,
                (unsigned long long)(first + count - 1));
+    printf("%llu passed, %llu failed\n", (unsigned long long)(tally.seeds - tally.failed),
+           (unsigned long long)tally.failed);
     return tally.failed ? 1 : 0;
 }
