@@ -34,20 +34,23 @@ struct row_parked *memory_parked_find(struct memory_register *memory, const stru
 
 void memory_parked_read(struct memory_register *memory, struct arena *arena,
                         const struct read_request *request, struct read_rows *rows) {
-    struct row_parked *under = calloc(memory->parked.count + 1, sizeof *under);
-    rows->parked.at = ARENA_ARRAY(arena, struct row_parked, request->parked.count * request->parked_most + 1);
-    assert(under && rows->parked.at);
+    struct row_parked *found = calloc(memory->parked.count + 1, sizeof *found);
+    size_t taken = 0;
+    assert(found);
     for (size_t k = 0; k < request->parked.count; k++) {
         struct text ref = request->parked.keys[k].owner;
         size_t count = 0;
         for (size_t n = 0; n < memory->parked.count && !is_known(memory, ref); n++)
             if (text_equal(memory->parked.at[n].ref, ref))
-                under[count++] = memory->parked.at[n];
-        qsort(under, count, sizeof *under, by_ref_and_place);
-        for (size_t n = 0; n < count && n < request->parked_most; n++)
-            rows->parked.at[rows->parked.count++] = under[n];
+                found[taken + count++] = memory->parked.at[n];
+        qsort(found + taken, count, sizeof *found, by_ref_and_place);
+        taken += count < request->parked_most ? count : request->parked_most;
     }
-    free(under);
+    rows->parked.at = ARENA_ARRAY(arena, struct row_parked, taken + 1);
+    assert(rows->parked.at);
+    memcpy(rows->parked.at, found, taken * sizeof *found);
+    rows->parked.count = taken;
+    free(found);
 }
 
 size_t memory_parked_due(struct memory_register *memory, struct arena *arena, enum due_kind kind,
