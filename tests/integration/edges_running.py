@@ -10,6 +10,7 @@ import sys
 import unicodedata
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from administer import administer  # noqa: E402
 from stack import Failed, Report, Stack, headers_of, now, wait_for  # noqa: E402
 
 import confluent_kafka as ck  # noqa: E402
@@ -96,13 +97,6 @@ def send(stack, *events):
     for event in events:
         stack.send(event)
     stack.flush()
-
-
-def administer(stack, what, *arguments, **options):
-    """One call of Kafka's administration, to its end."""
-    client = AdminClient(stack.principal("admin"))
-    for future in getattr(client, what)(*arguments, **options).values():
-        future.result(20)
 
 
 # ---- the stories -----------------------------------------------------------------------------------------------------
