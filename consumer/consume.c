@@ -11,6 +11,7 @@
 
 #define MISSES_BEFORE_LOCKS 2
 #define CHECK_EVERY_US 2000000
+#define CHECKS_SOON 3 /* while the group is not at rest, a look at it says nothing */
 
 enum outcome consumer_init(struct consumer *consumer, const struct consume_setup *setup, struct err *err) {
     *consumer = (struct consumer){.setup = *setup, .last_now_us = 0};
@@ -392,10 +393,11 @@ static enum outcome note_claims(struct consumer *consumer, enum outcome outcome,
 static enum outcome check_topics(struct consumer *consumer) {
     int64_t now = monotonic_us(consumer);
     struct err err;
-    bool trouble = consumer->missing[0] || consumer->away & CONSUME_BROKER_AWAY;
+    bool soon = consumer->missing[0] || consumer->away & CONSUME_BROKER_AWAY || consumer->checks_soon;
     if (now < consumer->check_at_us)
         return OK;
-    consumer->check_at_us = now + (trouble ? CHECK_EVERY_US : 15 * CHECK_EVERY_US);
+    consumer->check_at_us = now + (soon ? CHECK_EVERY_US : 15 * CHECK_EVERY_US);
+    consumer->checks_soon -= consumer->checks_soon > 0;
     enum outcome outcome = consumer->setup.topic_ops->check(consumer->setup.topics, &err);
     if (outcome != RETRY)
         consumer->missing[0] = '\0';
@@ -418,6 +420,7 @@ static enum outcome take_assignment(struct consumer *consumer, struct err *err) 
         consumer->reassigned = false;
         consumer->assigned_once = true;
         consumer->check_at_us = 0; /* a topic that is gone shows so first */
+        consumer->checks_soon = CHECKS_SOON;
     }
     return outcome;
 }
