@@ -425,6 +425,24 @@ static enum outcome take_assignment(struct consumer *consumer, struct err *err) 
     return outcome;
 }
 
+/* Who holds no partition claims nothing and commits nothing, and would never learn that a server is back. */
+static enum outcome look_again(struct consumer *consumer, struct err *err) {
+    const struct consume_setup *setup = &consumer->setup;
+    const unsigned asked = CONSUME_REGISTER_AWAY | CONSUME_VAULT_AWAY;
+    int64_t now = monotonic_us(consumer);
+    if (consumer->assignment.count || !(consumer->away & asked) || now < consumer->look_at_us)
+        return OK;
+    consumer->look_at_us = now + CHECK_EVERY_US;
+    enum outcome outcome = setup->reg_ops->open(setup->reg, err);
+    if (outcome == OK)
+        consumer->away &= ~(unsigned)CONSUME_REGISTER_AWAY;
+    if (outcome == OK && setup->vault_open)
+        outcome = setup->vault_open(setup->vault, err);
+    if (outcome == OK)
+        consumer->away &= ~(unsigned)CONSUME_VAULT_AWAY;
+    return outcome == FATAL ? FATAL : OK;
+}
+
 /* The vault is opened before anything is claimed: a claim that cannot be followed by work helps nobody. */
 static enum outcome claim_due(struct consumer *consumer, struct err *err) {
     const struct consume_setup *setup = &consumer->setup;
@@ -468,6 +486,8 @@ enum outcome consume_turn(struct consumer *consumer, int wait_ms, struct err *er
         outcome = take_assignment(consumer, err);
     if (outcome == OK && !consumer->reassigned)
         outcome = claim_due(consumer, err);
+    if (outcome == OK)
+        outcome = look_again(consumer, err);
     if (calendar_busy(&consumer->calendar) || (consumer->calendar.mine && erase_at_once(&consumer->erase)))
         wait_ms = 0;
     if (outcome == OK)
