@@ -11,6 +11,7 @@
 
 #define MISSES_BEFORE_LOCKS 2
 #define CHECK_EVERY_US 2000000
+#define CHECKS_SOON 3 /* while the group is not at rest, a look at it says nothing */
 
 enum outcome consumer_init(struct consumer *consumer, const struct consume_setup *setup, struct err *err) {
     *consumer = (struct consumer){.setup = *setup, .last_now_us = 0};
@@ -396,10 +397,11 @@ static enum outcome note_claims(struct consumer *consumer, enum outcome outcome,
 static enum outcome check_topics(struct consumer *consumer) {
     int64_t now = monotonic_us(consumer);
     struct err err;
-    bool trouble = consumer->missing[0] || consumer->away & CONSUME_BROKER_AWAY;
+    bool soon = consumer->missing[0] || consumer->away & CONSUME_BROKER_AWAY || consumer->checks_soon;
     if (now < consumer->check_at_us)
         return OK;
-    consumer->check_at_us = now + (trouble ? CHECK_EVERY_US : 15 * CHECK_EVERY_US);
+    consumer->check_at_us = now + (soon ? CHECK_EVERY_US : 15 * CHECK_EVERY_US);
+    consumer->checks_soon -= consumer->checks_soon > 0;
     enum outcome outcome = consumer->setup.topic_ops->check(consumer->setup.topics, &err);
     if (outcome != RETRY)
         consumer->missing[0] = '\0';
@@ -422,8 +424,27 @@ static enum outcome take_assignment(struct consumer *consumer, struct err *err) 
         consumer->reassigned = false;
         consumer->assigned_once = true;
         consumer->check_at_us = 0; /* a topic that is gone shows so first */
+        consumer->checks_soon = CHECKS_SOON;
     }
     return outcome;
+}
+
+/* Who holds no partition claims nothing and commits nothing, and would never learn that a server is back. */
+static enum outcome look_again(struct consumer *consumer, struct err *err) {
+    const struct consume_setup *setup = &consumer->setup;
+    const unsigned asked = CONSUME_REGISTER_AWAY | CONSUME_VAULT_AWAY;
+    int64_t now = monotonic_us(consumer);
+    if (consumer->assignment.count || !(consumer->away & asked) || now < consumer->look_at_us)
+        return OK;
+    consumer->look_at_us = now + CHECK_EVERY_US;
+    enum outcome outcome = setup->reg_ops->open(setup->reg, err);
+    if (outcome == OK)
+        consumer->away &= ~(unsigned)CONSUME_REGISTER_AWAY;
+    if (outcome == OK && setup->vault_open)
+        outcome = setup->vault_open(setup->vault, err);
+    if (outcome == OK)
+        consumer->away &= ~(unsigned)CONSUME_VAULT_AWAY;
+    return outcome == FATAL ? FATAL : OK;
 }
 
 /* The vault is opened before anything is claimed: a claim that cannot be followed by work helps nobody. */
@@ -469,6 +490,8 @@ enum outcome consume_turn(struct consumer *consumer, int wait_ms, struct err *er
         outcome = take_assignment(consumer, err);
     if (outcome == OK && !consumer->reassigned)
         outcome = claim_due(consumer, err);
+    if (outcome == OK)
+        outcome = look_again(consumer, err);
     if (calendar_busy(&consumer->calendar) || (consumer->calendar.mine && erase_at_once(&consumer->erase)))
         wait_ms = 0;
     if (outcome == OK)

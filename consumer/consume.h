@@ -75,6 +75,8 @@ struct consumer {
     unsigned away;        /* enum consume_away bits */
     char missing[120];    /* topics that do not exist; "" = none */
     int64_t check_at_us;  /* monotonic: topics are checked again */
+    unsigned checks_soon; /* so many of the next come early */
+    int64_t look_at_us;   /* monotonic: servers are looked at again */
     int64_t last_now_us;  /* `now` never goes back */
     int64_t committed_us; /* monotonic time of the last commit */
 };

@@ -279,6 +279,21 @@ static enum outcome read_round(struct load *load, struct err *err) {
     return outcome;
 }
 
+/* As many consents as the person's guard counts: decide relies on having them all. */
+static enum outcome check_whole(struct load *load, struct err *err) {
+    for (size_t i = 0; i < load->room; i++) {
+        const struct load_entry *entry = &load->entries[i];
+        if (!entry->used || entry->kind != NEED_CONSENTS)
+            continue;
+        const struct person *guard = state_find_guard(load->state, entry->owner);
+        size_t count;
+        (void)state_consents_of(load->state, entry->owner, &count);
+        if (count != (guard ? (size_t)guard->facts.consents : 0))
+            return load_damaged(load, "damaged_row", err);
+    }
+    return OK;
+}
+
 enum outcome load_batch(struct load *load, const struct event *const *events, size_t count, struct err *err) {
     const struct event **asking = ARENA_ARRAY(load->arena, const struct event *, count ? count : 1);
     size_t all = count;
@@ -314,5 +329,5 @@ enum outcome load_batch(struct load *load, const struct event *const *events, si
             return outcome;
         load->unopened.count = 0;
     }
-    return OK;
+    return check_whole(load, err);
 }

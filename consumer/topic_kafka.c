@@ -8,8 +8,13 @@
  * called at any time.
  * 3. More partitions claimed later, or lost ones: assign again with the whole list. Whatever was fetched
  * before and not polled is thrown away by librdkafka and fetched anew. A process stopped (SIGSTOP) anywhere
- * in between holds nothing that another cannot take: epochs decide. */
+ * in between holds nothing that another cannot take: epochs decide.
+ * 4. A static member that comes back is given what it had, without a rebalance, and is not told that it leads
+ * the group (KIP-814); partitions that were added meanwhile would be given to nobody. So each member asks now
+ * and then who reads what, and joins anew when something is left out: the leader's doing so makes the
+ * coordinator divide everything again. */
 #include "consumer/topic_kafka.h"
+#include "consumer/group_kafka.h"
 #include "core/kafka.h"
 #include "core/killpoint.h"
 #include "core/log.h"
@@ -22,14 +27,33 @@
 
 #define ASK_TIMEOUT_MS 1000
 #define CLOSE_TIMEOUT_MS 5000
+#define REJOIN_EVERY_S 10
 
 struct topic_kafka {
     rd_kafka_t *client;
+    const char *group;
     rd_kafka_topic_partition_list_t *wanted; /* topics to read */
     rd_kafka_topic_partition_list_t *given;  /* what the group gave last */
     bool reassigned, closing;
+    bool joined;         /* since it last asked to be, the group has given it partitions, or none */
     unsigned partitions; /* of all wanted topics, when they were looked at last */
+    time_t rejoined_at;  /* monotonic; 0: never */
 };
+
+/* Assigns, and returns once the client has let go of what it read before. Without the wait a partition that
+ * is taken away twice in a row is stopped twice, and librdkafka ends the process over it (its issue 5573).
+ * The client's main thread does in order what it is asked: the stops stand in its queue when assign returns,
+ * each leaves its answer there in turn, and two questions later the answers have been heard. */
+static rd_kafka_resp_err_t assign_and_settle(rd_kafka_t *client,
+                                             const rd_kafka_topic_partition_list_t *partitions) {
+    rd_kafka_resp_err_t code = rd_kafka_assign(client, partitions);
+    for (int question = 0; question < 2; question++) {
+        rd_kafka_topic_partition_list_t *assigned = NULL;
+        if (rd_kafka_assignment(client, &assigned) == RD_KAFKA_RESP_ERR_NO_ERROR)
+            rd_kafka_topic_partition_list_destroy(assigned);
+    }
+    return code;
+}
 
 static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code,
                          rd_kafka_topic_partition_list_t *partitions, void *context) {
@@ -40,9 +64,10 @@ static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code,
                         ? rd_kafka_topic_partition_list_copy(partitions)
                         : rd_kafka_topic_partition_list_new(1);
     topics->reassigned = true;
+    topics->joined = code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
     rd_kafka_topic_partition_list_t *none =
         code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS ? rd_kafka_topic_partition_list_new(1) : NULL;
-    rd_kafka_resp_err_t failed = rd_kafka_assign(client, none);
+    rd_kafka_resp_err_t failed = assign_and_settle(client, none);
     if (none)
         rd_kafka_topic_partition_list_destroy(none);
     if (failed && !topics->closing)
@@ -89,6 +114,7 @@ enum outcome topic_kafka_new(struct topic_kafka **made, const struct config *con
         return err_set(err, RETRY, 0, "no memory for a Kafka client");
     topics->wanted = rd_kafka_topic_partition_list_new(16);
     topics->given = rd_kafka_topic_partition_list_new(1);
+    topics->group = config->consumer.group;
     enum outcome outcome = kafka_client(&topics->client, RD_KAFKA_CONSUMER, config, "consumer", settings,
                                         sizeof settings / sizeof(*settings), topics, on_rebalance, NULL, err);
     if (outcome == OK) {
@@ -272,7 +298,7 @@ static enum outcome kafka_assign(void *context, const struct topic_place *places
                                  struct err *err) {
     struct topic_kafka *topics = context;
     rd_kafka_topic_partition_list_t *list = list_of(places, count);
-    rd_kafka_resp_err_t code = rd_kafka_assign(topics->client, list);
+    rd_kafka_resp_err_t code = assign_and_settle(topics->client, list);
     rd_kafka_topic_partition_list_destroy(list);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return OK;
@@ -319,6 +345,33 @@ static int topic_partitions(const struct rd_kafka_metadata *metadata, const char
     return 0;
 }
 
+/* Joins anew when the group gives some partition to nobody. A follower's doing so changes nothing: not all
+ * the time. */
+static void look_for_left_out(struct topic_kafka *topics, const struct rd_kafka_metadata *metadata) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    if (!topics->joined || (topics->rejoined_at && now.tv_sec - topics->rejoined_at < REJOIN_EVERY_S))
+        return;
+    rd_kafka_topic_partition_list_t *all = rd_kafka_topic_partition_list_new((int)topics->partitions + 1);
+    for (int i = 0; i < topics->wanted->cnt; i++) {
+        const char *name = topics->wanted->elems[i].topic;
+        for (int number = 0; number < topic_partitions(metadata, name); number++)
+            rd_kafka_topic_partition_list_add(all, name, number);
+    }
+    int left_out = group_kafka_left_out(topics->client, topics->group, all, ASK_TIMEOUT_MS);
+    rd_kafka_topic_partition_list_destroy(all);
+    if (!left_out)
+        return;
+    topics->rejoined_at = now.tv_sec;
+    log_write(LOG_INFO, "partitions_left_out",
+              "The group gives some partitions to nobody; it is asked to divide them again.",
+              LOG_INT("partitions", left_out));
+    rd_kafka_resp_err_t code = rd_kafka_subscribe(topics->client, topics->wanted);
+    if (code)
+        log_write(LOG_WARNING, "rejoin_refused", "The client does not join the group anew.",
+                  LOG_STRING("error", rd_kafka_err2name(code)));
+}
+
 static enum outcome kafka_check(void *context, struct err *err) {
     struct topic_kafka *topics = context;
     const struct rd_kafka_metadata *metadata = NULL;
@@ -335,6 +388,7 @@ static enum outcome kafka_check(void *context, struct err *err) {
             used += (size_t)snprintf(missing + used, sizeof missing - used, "%s%s", used ? ", " : "",
                                      topics->wanted->elems[i].topic);
     }
+    look_for_left_out(topics, metadata);
     rd_kafka_metadata_destroy(metadata);
     return used ? err_set(err, POISON, 0, "%s", missing) : OK;
 }

@@ -1,8 +1,9 @@
 /* Labelled places to be killed at, for tests: KILL_POINT("relay.after_commit") is nothing unless the program
  * was built with KR_KILL_POINTS (never in a release). Then KUNDREGISTER_KILL_AT="label" or "label:3" kills
  * the process the first or third time that it comes by (SIGKILL, so nothing is tidied up),
- * KUNDREGISTER_STOP_AT stops it there (SIGSTOP, until somebody sends SIGCONT). Labels are "<program's
- * part>.<place>". */
+ * KUNDREGISTER_STOP_AT stops it there (SIGSTOP, until somebody sends SIGCONT). For a process that runs
+ * already, KUNDREGISTER_ORDERS names a file in which one order may appear at any time, "kill label" or "stop
+ * label"; it is gone once it is carried out. Labels are "<program's part>.<place>". */
 #ifndef KR_KILLPOINT_H
 #define KR_KILLPOINT_H
 

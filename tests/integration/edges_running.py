@@ -10,6 +10,7 @@ import sys
 import unicodedata
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from administer import administer  # noqa: E402
 from stack import Failed, Report, Stack, headers_of, now, wait_for  # noqa: E402
 
 import confluent_kafka as ck  # noqa: E402
@@ -98,13 +99,6 @@ def send(stack, *events):
     stack.flush()
 
 
-def administer(stack, what, *arguments, **options):
-    """One call of Kafka's administration, to its end."""
-    client = AdminClient(stack.principal("admin"))
-    for future in getattr(client, what)(*arguments, **options).values():
-        future.result(20)
-
-
 # ---- the stories -----------------------------------------------------------------------------------------------------
 
 def lost_ring(stack):
@@ -176,6 +170,27 @@ def wider_topic(stack):
     daemons.ready()
     expect(stack.sql("SELECT sum(revision) FROM person WHERE person LIKE %s", RUN + "-wide%")[0][0] <= 80, "read twice")
     expect(count(stack, "position WHERE topic = 'shop.order.v1' AND parked IS NULL") == width + 3, "not all are claimed")
+    daemons.stop()
+
+
+def wider_while_stopped(stack):
+    """Nasty 11: partitions added while the consumer is away for a moment. A static member that comes back is given what it
+    had, and nobody looks whether there is more: the new partitions are asked for."""
+    patient = {"KUNDREGISTER_CONSUMER_SESSION_TIMEOUT_MS": "60000"}
+    daemons = Both(stack, patient).ready()
+    daemons.stop()
+    width = stack.topics()["shop.customer.v1"]
+    administer(stack, "create_partitions", [NewPartitions("shop.customer.v1", width + 3)])
+    wait_for("the broker to show the new partitions", lambda: stack.topics()["shop.customer.v1"] == width + 3)
+    stack.flush()
+    stack._producers.clear()  # the next one knows of them
+    people = [f"{RUN}-added{number}" for number in range(40)]
+    send(stack, *(registered(person) for person in people))
+    ends = stack.ends(["shop.customer.v1"])
+    expect(any(ends["shop.customer.v1", number] for number in range(width, width + 3)), f"all went to the old ones: {ends}")
+    daemons = Both(stack, patient)
+    arrives(stack, "person WHERE person LIKE %s AND opened", RUN + "-added%", expected=40, seconds=45)
+    daemons.ready()
     daemons.stop()
 
 
@@ -356,6 +371,7 @@ def main():
     stack, report = Stack(*sys.argv[1:3]), Report()
     stories = (("nasty 30: a lost ring parks its partitions, doctor --deep names it, put back all goes on", lost_ring),
                ("nasty 11: partitions added while running are taken in from their start", wider_topic),
+               ("nasty 11: partitions added while stopped are taken in from their start", wider_while_stopped),
                ("an input topic deleted under the consumer is named, the others flow", topic_gone),
                ("a clock that jumps back never lowers a decision's time", clock_back),
                ("names in every script, combining marks, emoji, an e-mail with ä", names),

@@ -22,7 +22,7 @@ def run(stack, report, name):
 
 def main():
     stack, report = Stack(*sys.argv[1:3]), Report()
-    for name in ("db_test", "vault_test", "store_test", "erase_test"):
+    for name in ("db_test", "vault_test", "store_test", "erase_test", "topic_test"):
         run(stack, report, name)
     return report.exit_code()
 

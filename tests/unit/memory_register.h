@@ -83,6 +83,7 @@ struct memory_register {
     struct memory_register *snapshot; /* what a load sees; NULL: it has not begun */
     bool connected, reassigned;
     bool register_away, broker_away; /* until the test says otherwise */
+    bool idle;                       /* the group gives nothing, likewise */
     /* Given: what somebody else does meanwhile, once: after the next look at a log's end, or between what a
      * read sees of persons and of their consents. */
     void (*meanwhile)(void *context);
