@@ -9,6 +9,16 @@ struct loading {
     struct state *state;
     bool news;
 };
+#define MISSED_MOST 16
+/* Refs that decide made known without asking for their rows. */
+struct missed {
+    bool again;
+    char refs[MISSED_MOST][REF_CHARS + 1];
+    size_t count;
+};
+/* True when there are such more: nothing may be written. */
+bool fold_missed(struct fold *fold, const struct decision *decision, struct missed *missed);
+
 /* A need_touch; its context is a struct loading. */
 enum outcome fold_load(void *context, const struct need *need);
 /* Writes whatever is touched, and fails the test when a row was not loaded or its guard is not written. */
