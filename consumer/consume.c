@@ -349,6 +349,8 @@ enum outcome consume_transact(struct consumer *consumer, consume_source *decode,
         return OK;
     if (outcome == OK)
         outcome = load_work(consumer, err);
+    if (consumer->work.load.torn)
+        consumer->work.write.guard_missed = true;
     if (outcome == OK)
         outcome = decide_work(consumer, err);
     if (outcome == OK)

@@ -342,6 +342,12 @@ static enum outcome memory_read(void *context, struct arena *arena, const struct
     READ(refs, refs, text_equal(row->ref, key->owner));
     memory_parked_read(memory, arena, request, rows);
     READ(persons, persons, text_equal(row->person, key->owner));
+    for (size_t i = 0; memory->torn && i < rows->persons.count; i++) {
+        if (!text_equal(rows->persons.at[i].person, memory->torn->person))
+            continue;
+        rows->persons.at[i] = *memory->torn;
+        memory->torn = NULL;
+    }
     READ(orders, orders, text_equal(row->customer_id, key->owner) && text_equal(row->order_id, key->object));
     READ(shipments, shipments,
          text_equal(row->customer_id, key->owner) && text_equal(row->shipment_id, key->object));

@@ -75,6 +75,7 @@ struct memory_register {
     bool connected, reassigned;
     bool register_away, broker_away; /* until the test says otherwise */
     const char *stale; /* this topic's first record comes once more, from before the last assign */
+    const struct row_person *torn; /* the next read of this person sees what was there before others wrote */
     int64_t now_us;
     const char *poison; /* a write that touches this order is refused with 22P05 */
     /* the fault: at the fault_at-th call of a table */

@@ -415,6 +415,29 @@ static void test_answers_before_their_notices(void **state) {
     free(world);
 }
 
+/* Given that another worker takes in a consent between the reads of a person and of his consents, then the
+ * batch is done again: nothing ends, nothing is lost. */
+static void test_consents_read_later_than_their_person(void **state) {
+    struct world *world = calloc(1, sizeof *world);
+    (void)state;
+    world_empty(world, 0);
+    sample_granted(&world->memory, "c1", "g1", "2026-05-02T10:00:00Z");
+    run(world, 100);
+    assert_int_equal(world->memory.persons.count, 1);
+    const struct row_person before = world->memory.persons.at[0];
+    stop(world);
+    sample_granted(&world->memory, "c1", "g2", "2026-05-03T10:00:00Z");
+    run(world, 100);
+    stop(world);
+    world->memory.torn = &before;
+    sample_granted(&world->memory, "c1", "g3", "2026-05-04T10:00:00Z");
+    run(world, 100);
+    assert_null(world->memory.torn);
+    assert_int_equal(world->memory.consents.count, 3);
+    world_release(world);
+    free(world);
+}
+
 /* Given a record that alone does not fit the memory, then its partition parks: it is no dead letter. */
 static void test_too_large_for_memory_parks(void **state) {
     struct world *world = calloc(1, sizeof *world);
@@ -553,6 +576,7 @@ int main(void) {
         cmocka_unit_test(test_bad_act_holds_up_no_other),
         cmocka_unit_test(test_too_large_for_memory_parks),
         cmocka_unit_test(test_answers_before_their_notices),
+        cmocka_unit_test(test_consents_read_later_than_their_person),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
