@@ -62,19 +62,10 @@ static enum verdict run_asking(struct fold *fold, const struct event *const *eve
     static const uint8_t hash[32] = {1, 2, 3};
     enum verdict verdict = VERDICT_APPLIED;
     arena_reset(&fold->batch);
-    struct loading loading = {.fold = fold, .state = state_new(&fold->batch), .news = true};
+    struct loading loading = {.fold = fold, .state = state_new(&fold->batch)};
     for (size_t i = 0; i < missed->count; i++)
-        assert_int_equal(fold_load(&loading, &(struct need){.kind = NEED_REF,
-                                                            .owner = text_of(missed->refs[i]),
-                                                            .cells = NEED_PARKED}),
-                         OK);
-    while (loading.news) {
-        loading.news = false;
-        for (size_t i = 0; i < count; i++)
-            assert_int_equal(decide_needs(events[i], fold->policy, &fold->ref_key, loading.state,
-                                          &fold->batch, fold_load, &loading),
-                             OK);
-    }
+        fold_ask_ref(&loading, text_of(missed->refs[i]));
+    fold_load(&loading, events, count);
     struct decision decision = {.policy = fold->policy,
                                 .ref_key = &fold->ref_key,
                                 .arena = &fold->batch,
