@@ -56,7 +56,8 @@ struct load {
 /* So many parked events of one ref are brought when it may become known; the calendar brings the rest. */
 #define LOAD_PARKED_MOST 200
 
-/* OK; RETRY (arena_full tells the batch from the register or vault that is away); POISON with park_reason. */
+/* OK; RETRY (arena_full tells the batch from the register or vault that is away); POISON with
+ * park_reason. */
 enum outcome load_batch(struct load *load, const struct event *const *events, size_t count,
                         struct err *err) MUST_CHECK;
 /* Opens these cells, those open already excepted. Results as load_batch. */

@@ -116,7 +116,9 @@ static struct event shipped(enum event_type type, const char *id, int64_t minute
 
 static void add_shipments(struct catalogue *to) {
     struct event event;
-    (void)add(to, fold_shipment_cancelled("s1", 2 * DAY, "c1", "o1", "s3")); /* of one to come */
+    /* Of one to come; of no gift that goes to another later: that it had opened its consignee is known only
+     * where somebody was told of him. */
+    (void)add(to, fold_shipment_cancelled("s1", 2 * DAY, "c1", "o1", "s5"));
     (void)add(to, shipped(SHIPMENT_REQUESTED, "s2", 3 * DAY, "s1", "posti", "2103", NULL));
     add_duplicate(to);
     (void)add(to, sequenced(shipped(SHIPMENT_CHANGED, "s3", 3 * DAY, "s1", "posti", "2104", NULL), "1"));
@@ -215,6 +217,8 @@ static void add_carriers(struct catalogue *to) {
     (void)add(to, answered(fold, "a2", 11 * DAY, "posti", ACK_RETAINED)); /* ties */
     (void)add(to, answered(fold, "a3", 12 * DAY, "matkahuolto", ACK_CORRECTED));
     (void)add(to, answered(fold, "a4", 12 * DAY, "letterhouse", ACK_ERASED));
+    (void)add(to, answered(fold, "b1", 12 * DAY, "posti", ACK_ERASED)); /* b: see below */
+    (void)add(to, answered(fold, "b2", 12 * DAY, "matkahuolto", ACK_UNKNOWN_PERSON));
 }
 
 size_t catalogue_events(struct fold *fold, struct event *events) {
@@ -230,7 +234,8 @@ size_t catalogue_events(struct fold *fold, struct event *events) {
 
 /* ---- what hangs on a set ---- */
 
-static void answer(struct fold *fold, struct event *event, char chars[REF_CHARS + 1]) {
+/* The first notice to the sender that there is, or the last. */
+static void answer(struct fold *fold, struct event *event, bool last, char chars[REF_CHARS + 1]) {
     memset(chars, '0', REF_CHARS);
     for (size_t i = 0; i < fold->outputs.count; i++) {
         const struct output *output = &fold->outputs.at[i];
@@ -241,22 +246,43 @@ static void answer(struct fold *fold, struct event *event, char chars[REF_CHARS 
             continue; /* a disclosure */
         assert_int_equal(ref.size, REF_CHARS);
         memcpy(chars, ref.at, REF_CHARS);
-        break;
+        if (!last)
+            break;
     }
     event->as.ack.notice_ref = (struct text){chars, REF_CHARS};
 }
 
+static bool answers(const struct event *event, bool last) {
+    return event->type == NOTICE_ACKNOWLEDGED && (event->version.id.at[0] == 'b') == last;
+}
+
+/* Requests, then statuses, then the rest: whose turn it is. */
+static int turn_of(const struct event *event) {
+    bool request = event->type == REQUEST_RECEIVED || event->type == REQUEST_IDENTIFIED;
+    return request || event->type == COMMAND_TIED ? 0 : event->type == DELIVERY_STATUS ? 1 : 2;
+}
+
+static void fold_turn(struct fold *fold, const struct event *events, size_t count, int turn) {
+    for (size_t i = 0; i < count; i++) {
+        if (events[i].type != NOTICE_ACKNOWLEDGED && (turn < 0 || turn_of(&events[i]) == turn))
+            fold_event(fold, &events[i]);
+    }
+}
+
+/* What an answer names hangs on what caused the notice, and that on the order: those called a... answer the
+ * first notice when all comes in the given order, those called b... the last when requests and statuses come
+ * first. */
 void catalogue_answers(struct fold *fold, struct event *events, size_t count) {
     static char refs[CATALOGUE_MOST][REF_CHARS + 1]; /* of the set that is tried now */
     assert_true(count <= CATALOGUE_MOST);
-    fold_reset(fold);
-    for (size_t i = 0; i < count; i++) {
-        if (events[i].type != NOTICE_ACKNOWLEDGED)
-            fold_event(fold, &events[i]);
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (events[i].type == NOTICE_ACKNOWLEDGED)
-            answer(fold, &events[i], refs[i]);
+    for (int last = 0; last < 2; last++) {
+        fold_reset(fold);
+        for (int turn = last ? 0 : -1; turn < (last ? 3 : 0); turn++)
+            fold_turn(fold, events, count, turn);
+        for (size_t i = 0; i < count; i++) {
+            if (answers(&events[i], last))
+                answer(fold, &events[i], last, refs[i]);
+        }
     }
 }
 

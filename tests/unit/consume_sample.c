@@ -82,8 +82,8 @@ static void publish_registered(struct memory_register *memory, const char *custo
                             data);
 }
 
-static void publish_granted(struct memory_register *memory, const char *customer_id, const char *id,
-                            const char *time) {
+void sample_granted(struct memory_register *memory, const char *customer_id, const char *id,
+                    const char *time) {
     char data[512];
     snprintf(data, sizeof data,
              "{\"customer_id\":\"%s\",\"purpose\":\"newsletter\",\"channel\":\"email\",\"basis\":\"consent\","
@@ -99,13 +99,13 @@ void sample_consents(struct memory_register *memory) {
     memory_register_publish(memory, "shop.consent.v1", token.chars, "shop.consent.withdrawn", "w1",
                             "2026-05-04T10:00:00Z", data);
     publish_registered(memory, "c1", "r1", "2026-05-01T10:00:00Z");
-    publish_granted(memory, "c1", "g1", "2026-05-02T10:00:00Z");
+    sample_granted(memory, "c1", "g1", "2026-05-02T10:00:00Z");
     publish_registered(memory, "c2", "r2", "2026-05-02T11:00:00Z");
-    publish_granted(memory, "c1", "g2", "2026-05-05T10:00:00Z");
+    sample_granted(memory, "c1", "g2", "2026-05-05T10:00:00Z");
     memory_register_publish(memory, "shop.consent.v1", "c2", "shop.consent.objected", "o1",
                             "2026-05-06T10:00:00Z",
                             "{\"customer_id\":\"c2\",\"method\":\"customer_service\"}");
-    publish_granted(memory, "c1", "g3", "2026-05-07T10:00:00Z");
+    sample_granted(memory, "c1", "g3", "2026-05-07T10:00:00Z");
 }
 
 /* ---- a third: erasures, while a parcel is under way, of a gift's consignee, by closing; then the return

@@ -17,6 +17,9 @@ void sample_consents(struct memory_register *memory);
 void sample_erasures(struct memory_register *memory);
 /* A status of shipment s1 of c1. */
 void sample_status(struct memory_register *memory, const char *id, const char *time, const char *status);
+/* A consent of that customer. */
+void sample_granted(struct memory_register *memory, const char *customer_id, const char *id,
+                    const char *time);
 void sample_order_and_shipment(struct memory_register *memory);
 
 #endif

@@ -27,7 +27,6 @@ static void load_person(struct loading *loading, const struct need *need) {
     size_t count;
     struct person *const *rows = state_persons(loading->fold->rows, &count);
     (void)state_person(loading->state, need->owner, GENERATION_FIRST);
-    loading->news |= !there;
     for (size_t i = 0; i < count; i++) {
         if (!text_equal(rows[i]->person, need->owner))
             continue;
@@ -57,7 +56,7 @@ static void load_whole(struct loading *loading, const struct need *need) {
     load_person(loading, &(struct need){.kind = NEED_PERSON, .owner = need->owner});
     if (guard->whole.known)
         return;
-    guard->whole.known = loading->news = true;
+    guard->whole.known = true;
     struct order *const *orders = state_orders(loading->fold->rows, &count);
     for (size_t i = 0; i < count; i++) {
         if (text_equal(orders[i]->customer_id, need->owner))
@@ -80,7 +79,7 @@ static void load_consents(struct loading *loading, const struct need *need) {
         struct consent *consent = state_consent(loading->state, need->owner, rows[i]->fact);
         if (!consent->stored) {
             assert_int_equal(unpack_consent(pack_consent(rows[i], arena), arena, consent, &err), OK);
-            consent->stored = loading->news = true;
+            consent->stored = true;
         }
         load_cell(loading, &rows[i]->proof, &consent->proof, need->cells & NEED_PROOF);
     }
@@ -92,7 +91,6 @@ static void load_request(struct loading *loading, const struct need *need) {
     const struct request *row = state_find_request(loading->fold->rows, need->owner);
     bool there = state_find_request(loading->state, need->owner) != NULL;
     struct request *request = state_request(loading->state, need->owner);
-    loading->news |= !there;
     if (row && !there) {
         assert_int_equal(unpack_request(pack_request(row, arena), arena, request, &err), OK);
         request->revision = row->revision;
@@ -105,7 +103,6 @@ static void load_address(struct loading *loading, const struct need *need) {
     const struct address *row = state_find_address(loading->fold->rows, need->owner);
     bool there = state_find_address(loading->state, need->owner) != NULL;
     struct address *address = state_address(loading->state, need->owner);
-    loading->news |= !there;
     if (row && !there) {
         assert_int_equal(unpack_address(pack_address(row, arena), arena, address, &err), OK);
         address->revision = row->revision;
@@ -116,15 +113,14 @@ static void load_order(struct loading *loading, const struct need *need) {
     struct err err = {0};
     struct arena *arena = &loading->fold->batch;
     const struct order *row = state_find_order(loading->fold->rows, need->owner, need->object);
+    if (!row)
+        return;
     bool there = state_find_order(loading->state, need->owner, need->object) != NULL;
     struct order *order = state_order(loading->state, need->owner, need->object);
-    loading->news |= !there;
-    if (row && !there) {
+    if (!there) {
         assert_int_equal(unpack_order(pack_order(row, arena), arena, order, &err), OK);
         order->stored = true;
     }
-    if (!row)
-        return;
     load_cell(loading, &row->claim, &order->claim, need->cells & NEED_CLAIM);
     load_cell(loading, &row->voucher, &order->voucher, need->cells & NEED_VOUCHER);
     load_cell(loading, &row->oss, &order->oss, need->cells & NEED_OSS);
@@ -134,25 +130,26 @@ static void load_shipment(struct loading *loading, const struct need *need) {
     struct err err = {0};
     struct arena *arena = &loading->fold->batch;
     const struct shipment *row = state_find_shipment(loading->fold->rows, need->owner, need->object);
+    if (!row)
+        return;
     bool there = state_find_shipment(loading->state, need->owner, need->object) != NULL;
     struct shipment *shipment = state_shipment(loading->state, need->owner, need->object);
-    loading->news |= !there;
-    if (row && !there) {
+    if (!there) {
         assert_int_equal(unpack_shipment(pack_shipment(row, arena), arena, shipment, &err), OK);
         shipment->stored = true;
     }
-    if (row)
-        load_cell(loading, &row->delivery, &shipment->delivery, need->cells & NEED_DELIVERY);
+    load_cell(loading, &row->delivery, &shipment->delivery, need->cells & NEED_DELIVERY);
 }
 
 static void load_notice(struct loading *loading, const struct need *need) {
     struct err err = {0};
     struct arena *arena = &loading->fold->batch;
     const struct notice *row = state_find_notice(loading->fold->rows, need->owner, need->object);
+    if (!row)
+        return;
     bool there = state_find_notice(loading->state, need->owner, need->object) != NULL;
     struct notice *notice = state_notice(loading->state, need->owner, need->object);
-    loading->news |= !there;
-    if (row && !there) {
+    if (!there) {
         assert_int_equal(unpack_notice(pack_notice(row, arena), arena, notice, &err), OK);
         notice->stored = true;
         load_cell(loading, &row->ground, &notice->ground, need->cells & NEED_GROUND);
@@ -162,11 +159,9 @@ static void load_notice(struct loading *loading, const struct need *need) {
 static void load_ref(struct loading *loading, const struct need *need) {
     struct arena *arena = &loading->fold->batch;
     const struct ref_entry *row = state_find_ref(loading->fold->rows, need->owner);
-    bool there = state_find_ref(loading->state, need->owner) != NULL;
-    struct ref_entry *entry = state_ref(loading->state, need->owner);
-    loading->news |= !there;
-    if (!row || there)
+    if (!row || state_find_ref(loading->state, need->owner))
         return;
+    struct ref_entry *entry = state_ref(loading->state, need->owner);
     entry->loaded = entry->now = row->now;
     entry->kind = row->kind;
     entry->recipient = arena_text(arena, row->recipient);
@@ -181,7 +176,7 @@ static void load_parked(struct loading *loading, const struct need *need) {
     struct err err = {0};
     struct arena *arena = &loading->fold->batch;
     const struct ref_entry *row = state_find_ref(loading->fold->rows, need->owner);
-    struct ref_entry *entry = state_ref(loading->state, need->owner);
+    struct ref_entry *entry = state_find_ref(loading->state, need->owner);
     if (!row || row->now != REF_PARKED || entry->parked.count)
         return;
     for (size_t i = 0; i < row->parked.count && i < PARKED_MOST; i++) {
@@ -194,14 +189,74 @@ static void load_parked(struct loading *loading, const struct need *need) {
     }
 }
 
-enum outcome fold_load(void *context, const struct need *need) {
+static void load_one(struct loading *loading, const struct need *need) {
     static void (*const loads[])(struct loading *, const struct need *) = {
         [NEED_REF] = load_ref,           [NEED_PERSON] = load_person,   [NEED_ORDER] = load_order,
         [NEED_SHIPMENT] = load_shipment, [NEED_NOTICE] = load_notice,   [NEED_CONSENTS] = load_consents,
         [NEED_REQUEST] = load_request,   [NEED_ADDRESS] = load_address, [NEED_WHOLE] = load_whole,
     };
-    loads[need->kind](context, need);
+    loads[need->kind](loading, need);
     if (need->kind == NEED_REF && need->cells & NEED_PARKED)
-        load_parked(context, need);
+        load_parked(loading, need);
+}
+
+/* Remembers what is asked for until the round's end. */
+static enum outcome touch(void *context, const struct need *need) {
+    struct loading *loading = context;
+    struct arena *arena = &loading->fold->batch;
+    struct asked *asked = NULL;
+    for (size_t i = 0; i < loading->asked.count && !asked; i++) {
+        struct asked *at = &loading->asked.at[i];
+        if (at->need.kind == need->kind && text_equal(at->need.owner, need->owner) &&
+            text_equal(at->need.object, need->object))
+            asked = at;
+    }
+    if (asked && !(need->cells & ~asked->need.cells)) {
+        loading->waits |= asked->news;
+        return OK;
+    }
+    if (!asked) {
+        asked = ARENA_PUSH(arena, &loading->asked);
+        asked->need = *need;
+        asked->need.owner = arena_text(arena, need->owner);
+        asked->need.object = arena_text(arena, need->object);
+    }
+    asked->need.cells |= need->cells;
+    asked->news = loading->waits = true;
     return OK;
+}
+
+/* In rounds, as the consumer does: an event that found all that it asked for is not asked again, until
+ * another has left word for it. */
+void fold_load(struct loading *loading, const struct event *const *events, size_t count) {
+    const struct fold *fold = loading->fold;
+    const struct event **asking = arena_array(&loading->fold->batch, sizeof(*asking), count);
+    size_t all = count;
+    memcpy(asking, events, count * sizeof(*asking));
+    while (count) {
+        size_t still = 0, hints = state_hints(loading->state);
+        for (size_t i = 0; i < count; i++) {
+            loading->waits = false;
+            assert_int_equal(decide_needs(asking[i], fold->policy, &fold->ref_key, loading->state,
+                                          &loading->fold->batch, touch, loading),
+                             OK);
+            if (loading->waits)
+                asking[still++] = asking[i];
+        }
+        count = still;
+        if (hints != state_hints(loading->state)) {
+            count = all;
+            memcpy(asking, events, count * sizeof(*asking));
+        }
+        for (size_t i = 0; i < loading->asked.count; i++) {
+            if (!loading->asked.at[i].news)
+                continue;
+            load_one(loading, &loading->asked.at[i].need);
+            loading->asked.at[i].news = false;
+        }
+    }
+}
+
+void fold_ask_ref(struct loading *loading, struct text ref) {
+    (void)touch(loading, &(struct need){.kind = NEED_REF, .owner = ref, .cells = NEED_PARKED});
 }

@@ -203,14 +203,37 @@ static int by_key(const void *a, const void *b) {
     return order ? order : (left > right) - (left < right); /* as they went out */
 }
 
+/* A subject's record is the whole tombstone: compaction keeps only the last. */
+static void assert_whole(const struct fold *fold, const struct output *output, const struct json *body) {
+    const struct person *guard = state_find_guard(fold->rows, output->subject);
+    const struct json *item = json_member(body, "erasures")->first;
+    assert_non_null(guard);
+    for (size_t i = 0; i < guard->facts.cuts.count; i++) {
+        const struct cut *cut = &guard->facts.cuts.at[i];
+        char cut_at[28];
+        instant_write(cut->cut_us, cut_at);
+        for (enum category c = CATEGORY_PROFILE; cut->valid && c < CATEGORIES; c++) {
+            if (!cut_erases(fold->policy, guard->person, cut, c))
+                continue;
+            assert_non_null(item);
+            assert_true(text_is(json_member_text(item, "category"), category_names[c]));
+            assert_true(text_is(json_member_text(item, "cut"), cut_at));
+            item = item->next;
+        }
+    }
+    assert_null(item);
+}
+
 /* Of a request its state: it is told when that changes, with the due date of then. */
 static void write_record(struct fold *fold, const struct output *output) {
     struct json *body;
+    assert_int_equal(json_parse(output->body, 0, &fold->kept, &body), JSON_FINE);
+    if (text_is(output->topic, "register.erasure.v1"))
+        assert_whole(fold, output, body);
     if (!text_is(output->topic, "register.request.v1")) {
         json_raw(fold->writer, output->body);
         return;
     }
-    assert_int_equal(json_parse(output->body, 0, &fold->kept, &body), JSON_FINE);
     json_text(fold->writer, json_member_text(body, "request_id"));
     json_text(fold->writer, json_member_text(body, "state"));
 }
