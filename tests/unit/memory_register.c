@@ -228,7 +228,7 @@ static enum outcome memory_watermarks(void *context, struct text topic, int32_t 
     MAY_FAIL();
     if (memory->broker_away)
         return err_set(err, RETRY, 0, "Kafka is away");
-    *low = 0;
+    *low = position_of(memory, topic, partition)->start;
     *high = position_of(memory, topic, partition)->end;
     return OK;
 }

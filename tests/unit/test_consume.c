@@ -410,6 +410,53 @@ static void test_other_record_parks(void **state) {
     free(world);
 }
 
+/* Given that Kafka's retention has passed a position, when the partition is claimed, then it parks as a gap
+ * and what is left is not taken in. */
+static void test_gap_parks(void **state) {
+    struct world *world = calloc(1, sizeof *world);
+    struct err err;
+    (void)state;
+    world_empty(world, 0);
+    sample_all(&world->memory);
+    run(world, 100);
+    stop(world);
+    struct memory_position *position = memory_position(&world->memory, "shop.order.v1");
+    int64_t next = position->row.next;
+    size_t orders = world->memory.orders.count;
+    position->start = ++position->end; /* one that nobody saw, and one behind it */
+    memory_register_publish(&world->memory, "shop.order.v1", "c9", "shop.order.cancelled", "o9",
+                            "2026-05-15T10:00:00Z", "{\"order_id\":\"o9\",\"customer_id\":\"c9\"}");
+    start(world, 100);
+    for (int turns = 0; turns < 50; turns++)
+        assert_int_equal(consume_turn(&world->consumer, 100, &err), OK);
+    position = memory_position(&world->memory, "shop.order.v1");
+    assert_string_equal(position->parked, "gap");
+    assert_int_equal(position->row.next, next);
+    assert_int_equal(world->memory.orders.count, orders);
+    assert_string_equal(memory_position(&world->memory, "shop.customer.v1")->parked, "");
+    world_release(world);
+    free(world);
+}
+
+/* Given a machine whose clock was set back while the process was down, then `now` stays where the positions
+ * have seen it. */
+static void test_now_never_decreases(void **state) {
+    struct world *world = calloc(1, sizeof *world);
+    (void)state;
+    world_empty(world, 0);
+    sample_order_and_shipment(&world->memory);
+    run(world, 100);
+    stop(world);
+    int64_t decided_us = memory_position(&world->memory, "shop.order.v1")->row.decided_us;
+    memory_register_publish(&world->memory, "shop.order.v1", "c9", "shop.order.cancelled", "o9",
+                            "2026-05-15T10:00:00Z", "{\"order_id\":\"o9\",\"customer_id\":\"c9\"}");
+    world->memory.now_us -= INT64_C(3600) * 1000000;
+    run(world, 100);
+    assert_true(memory_position(&world->memory, "shop.order.v1")->row.decided_us >= decided_us);
+    world_release(world);
+    free(world);
+}
+
 /* Given a person whose key ring is gone, when an event needs a stored cell of theirs, then that partition
  * parks. */
 static void test_missing_ring_parks(void **state) {
@@ -493,7 +540,8 @@ int main(void) {
         cmocka_unit_test(test_any_fault_in_one_batch),     cmocka_unit_test(test_any_fault_in_small_batches),
         cmocka_unit_test(test_any_fault_among_consents),   cmocka_unit_test(test_any_fault_among_erasures),
         cmocka_unit_test(test_poison_is_bisected),         cmocka_unit_test(test_parked_expires_once),
-        cmocka_unit_test(test_other_record_parks),         cmocka_unit_test(test_missing_ring_parks),
+        cmocka_unit_test(test_other_record_parks),         cmocka_unit_test(test_gap_parks),
+        cmocka_unit_test(test_now_never_decreases),        cmocka_unit_test(test_missing_ring_parks),
         cmocka_unit_test(test_stale_record_parks_nothing), cmocka_unit_test(test_reason_of_an_outage),
         cmocka_unit_test(test_many_under_one_ref),         cmocka_unit_test(test_many_expire),
         cmocka_unit_test(test_bad_act_holds_up_no_other),  cmocka_unit_test(test_too_large_for_memory_parks),
