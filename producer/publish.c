@@ -12,8 +12,7 @@
 #include <sodium.h>
 #include <stdio.h>
 
-#define PATIENCE_TRANSACTIONS 6 /* a foreign one on the position topic may last as long as so many of ours   \
-                                 */
+#define PATIENCE_TRANSACTIONS 6 /* as long as so many of ours a foreign one is waited for */
 #define METADATA_MS 5000
 #define INIT_MS                                                                                              \
     8000 /* it takes 1 s; a client that lost its broker meanwhile may wait for longer than a new one needs   \

@@ -258,13 +258,14 @@ static void only_data_errors_are_poison(void **state) {
     } states[] = {{"22P05", POISON}, {"23505", POISON}, {"08006", RETRY}, {"25P02", RETRY}, {"40P01", RETRY},
                   {"53100", RETRY},  {"53200", RETRY},  {"55P03", RETRY}, {"57014", RETRY}, {"58030", RETRY},
                   {"XX000", RETRY},  {"42501", FATAL},  {"42P01", FATAL}};
-    for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++) {
-        char sql[120], name[16];
-        (void)snprintf(sql, sizeof(sql), "DO $$BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '%s'; END$$",
+    enum { STATES = sizeof(states) / sizeof(*states) };
+    static char sql[STATES][120];
+    static struct query raise[STATES]; /* a query is known by its place */
+    for (size_t i = 0; i < STATES; i++) {
+        (void)snprintf(sql[i], sizeof(sql[i]), "DO $$BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '%s'; END$$",
                        states[i].sqlstate);
-        (void)snprintf(name, sizeof(name), "raise_%s", states[i].sqlstate);
-        const struct query raise = {.name = name, .sql = sql};
-        assert_int_equal(db_run(fixture->db, &raise, NULL, NULL, &fixture->err), states[i].outcome);
+        raise[i] = (struct query){.name = states[i].sqlstate, .sql = sql[i]};
+        assert_int_equal(db_run(fixture->db, &raise[i], NULL, NULL, &fixture->err), states[i].outcome);
         assert_string_equal(fixture->err.sqlstate, states[i].sqlstate);
     }
 }
