@@ -42,6 +42,24 @@ def nothing_lost_under_writers(stack):
     stack.expect_whole(after)
 
 
+def by_number_whatever_the_plan(stack):
+    """rows that lie in the outbox in another order than their numbers go out by number, whatever plan the database makes"""
+    after = stack.last_seq()
+    stack.sql("""ALTER ROLE kr_producer SET enable_indexscan = off; ALTER ROLE kr_producer SET enable_bitmapscan = off;
+        ALTER ROLE kr_producer SET enable_seqscan = on""")
+    try:
+        stack.sql(f"""BEGIN; SELECT pg_current_xact_id();
+            WITH numbered AS MATERIALIZED (SELECT nextval('outbox_seq') AS seq, n FROM generate_series(1, 60) n)
+            INSERT INTO outbox (seq, row_id, topic, key, type, output_id, decided, person, generation, category, body)
+            SELECT seq, uuid_send(gen_random_uuid()), '{TOPICS[0]}', 'one', 'register.test', gen_random_uuid(), now(), '', -1, 1, '{{}}'
+            FROM numbered ORDER BY seq DESC; COMMIT""")
+        stack.publish_all(KUNDREGISTER_PRODUCER_BATCH_OUTPUTS="7")
+    finally:
+        stack.sql("""ALTER ROLE kr_producer RESET enable_indexscan; ALTER ROLE kr_producer RESET enable_bitmapscan;
+            ALTER ROLE kr_producer SET enable_seqscan = off""")  # as schema/roles.sql has it
+    stack.expect_whole(after)
+
+
 def crash_after_aborted_transactions(stack):
     """nasty 2: PostgreSQL stopped at once after aborted transactions: new rows are published"""
     after = stack.last_seq()
@@ -75,4 +93,4 @@ def long_transaction_is_named(stack):
 
 
 if __name__ == "__main__":
-    main([nothing_lost_under_writers, crash_after_aborted_transactions, long_transaction_is_named])
+    main([nothing_lost_under_writers, by_number_whatever_the_plan, crash_after_aborted_transactions, long_transaction_is_named])
