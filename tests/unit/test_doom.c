@@ -380,10 +380,10 @@ static void test_orphan_is_taken_over(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_what_waits_is_sealed_anew),
+                                       cmocka_unit_test(test_a_floor_never_goes_down),
                                        cmocka_unit_test(test_whole_must_be_loaded),
                                        cmocka_unit_test(test_disclosed_and_erased_at_once),
                                        cmocka_unit_test(test_orphan_is_taken_over),
-                                       cmocka_unit_test(test_published_rows_stay_as_they_are),
-                                       cmocka_unit_test(test_a_floor_never_goes_down)};
+                                       cmocka_unit_test(test_published_rows_stay_as_they_are)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
