@@ -76,11 +76,6 @@ void kill_point_soon(const char *label) {
         pthread_detach(thread);
 }
 
-bool kill_point_planted(const char *name) {
-    const char *planted = getenv("KUNDREGISTER_PLANT");
-    return planted && strcmp(planted, name) == 0;
-}
-
 bool kill_point_list(const char *const *labels) {
     for (; *labels; labels++)
         puts(*labels);

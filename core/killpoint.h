@@ -13,15 +13,11 @@
 #define KILL_POINT(label) kill_point(label)
 /* The same, but a moment later, inside the call that follows. */
 #define KILL_POINT_SOON(label) kill_point_soon(label)
-/* A fault that a test asks for by KUNDREGISTER_PLANT=<name>, to see a checker go red. */
-#define PLANTED(name) kill_point_planted(name)
 void kill_point(const char *label);
 void kill_point_soon(const char *label);
-bool kill_point_planted(const char *name);
 #else
 #define KILL_POINT(label) ((void)0)
 #define KILL_POINT_SOON(label) ((void)0)
-#define PLANTED(name) false
 #endif
 
 /* Prints `labels` (ended by NULL) one a line; false, with nothing printed, when they are not compiled in. */

@@ -12,9 +12,7 @@
 #include <sodium.h>
 #include <stdio.h>
 
-#define SECOND_US ((int64_t)1000000)
-#define PATIENCE_US (60 * SECOND_US) /* for a foreign transaction on the position topic */
-#define IMPATIENCE_US (3 * SECOND_US)
+#define PATIENCE_TRANSACTIONS 6 /* as long as so many of ours a foreign one is waited for */
 #define METADATA_MS 5000
 #define INIT_MS                                                                                              \
     8000 /* it takes 1 s; a client that lost its broker meanwhile may wait for longer than a new one needs   \
@@ -142,9 +140,9 @@ static enum outcome publish_positions(void *opaque, struct arena *arena, struct 
     struct publish *publish = opaque;
     struct kafka_extent extent;
     struct position_reading reading = {.arena = arena, .marks = marks, .outcome = OK, .err = err};
-    enum outcome outcome = publish_read_topic(publish->config, POSITION_TOPIC,
-                                              PLANTED("impatient") ? IMPATIENCE_US : PATIENCE_US,
-                                              read_position, &reading, &extent, err);
+    int64_t patience_us = PATIENCE_TRANSACTIONS * publish->config->producer.transaction_timeout_ms * 1000;
+    enum outcome outcome = publish_read_topic(publish->config, POSITION_TOPIC, patience_us, read_position,
+                                              &reading, &extent, err);
     if (outcome != OK)
         return outcome;
     *missing = extent.missing;

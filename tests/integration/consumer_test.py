@@ -234,6 +234,7 @@ def test_killed_and_started_again():
 
 def test_silent_predecessor():
     """Nasty 4: a backend of our role holds a position and says nothing; the successor commits within 5 s."""
+    assert until_caught_up().returncode == 0 and sql("SELECT count(*) FROM position") != "0"
     silent = subprocess.Popen(["psql", "-X", "-q", conninfo("consumer")], stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     silent.stdin.write("BEGIN; UPDATE position SET owner = owner; SELECT 'held';\n")
@@ -492,6 +493,7 @@ def test_killed_at_each_label():
 
 def test_wrong_cluster():
     """Nasty 17, the consumer's half: positions made with another Kafka are not read on."""
+    assert until_caught_up().returncode == 0 and sql("SELECT count(*) FROM position") != "0"
     sql("UPDATE position SET cluster_id = 'another' || cluster_id")
     try:
         with Consumer() as consumer:

@@ -249,6 +249,27 @@ static void data_errors_poison_and_skip_the_rest(void **state) {
     assert_int_equal(number(fixture, &count_items), 0);
 }
 
+/* Only what is wrong with the data may cost the data: the rest waits, or is for people. */
+static void only_data_errors_are_poison(void **state) {
+    struct fixture *fixture = fixture_of(state);
+    static const struct {
+        const char *sqlstate;
+        enum outcome outcome;
+    } states[] = {{"22P05", POISON}, {"23505", POISON}, {"08006", RETRY}, {"25P02", RETRY}, {"40P01", RETRY},
+                  {"53100", RETRY},  {"53200", RETRY},  {"55P03", RETRY}, {"57014", RETRY}, {"58030", RETRY},
+                  {"XX000", RETRY},  {"42501", FATAL},  {"42P01", FATAL}};
+    enum { STATES = sizeof(states) / sizeof(*states) };
+    static char sql[STATES][120];
+    static struct query raise[STATES]; /* a query is known by its place */
+    for (size_t i = 0; i < STATES; i++) {
+        (void)snprintf(sql[i], sizeof(sql[i]), "DO $$BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '%s'; END$$",
+                       states[i].sqlstate);
+        raise[i] = (struct query){.name = states[i].sqlstate, .sql = sql[i]};
+        assert_int_equal(db_run(fixture->db, &raise[i], NULL, NULL, &fixture->err), states[i].outcome);
+        assert_string_equal(fixture->err.sqlstate, states[i].sqlstate);
+    }
+}
+
 /* What the server skipped was never prepared: the next use prepares it. */
 static void a_skipped_prepare_is_sent_again(void **state) {
     struct fixture *fixture = fixture_of(state);
@@ -381,6 +402,7 @@ int main(void) {
         cmocka_unit_test(empty_columns_are_empty_arrays),
         cmocka_unit_test(large_pipelines_do_not_block),
         cmocka_unit_test(data_errors_poison_and_skip_the_rest),
+        cmocka_unit_test(only_data_errors_are_poison),
         cmocka_unit_test(a_skipped_prepare_is_sent_again),
         cmocka_unit_test(a_failure_at_commit_is_the_last_querys),
         cmocka_unit_test(commit_of_a_failed_transaction_fails),

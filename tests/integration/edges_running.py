@@ -216,6 +216,80 @@ def topic_gone(stack):
     daemons.stop()
 
 
+def taken_back(stack):
+    """Records of a transaction that its producer has aborted are not there for us; those behind them are."""
+    gone, there, later = RUN + "-back1", RUN + "-back2", RUN + "-back3"
+    daemons = Both(stack).ready()
+    shop = ck.Producer({**stack.principal("shop"), "transactional.id": stack.principal("shop")["sasl.username"] + RUN})
+    shop.init_transactions(20)
+
+    def produce(event):
+        shop.produce(event["topic"], json.dumps(event["data"]).encode(), event["key"], partition=0, headers=[
+            ("ce_specversion", "1.0"), ("ce_id", event["key"]), ("ce_source", "urn:shop"), ("ce_type", event["type"]),
+            ("ce_time", event["time"]), ("content-type", "application/json")])
+    shop.begin_transaction()
+    produce(registered(gone))
+    expect(shop.flush(20) == 0, "the record did not arrive")
+    shop.abort_transaction(20)
+    shop.begin_transaction()
+    produce(registered(there))
+    shop.commit_transaction(20)
+    arrives(stack, "person WHERE person = %s AND opened", there)
+    expect(count(stack, "person WHERE person = %s", gone) == 0, "a record that was taken back was taken in")
+    produce_plainly(stack, registered(later))  # behind the transaction's marker, so that positions reach the log's end
+    arrives(stack, "person WHERE person = %s AND opened", later)
+    stack.settle()
+    daemons.stop()
+
+
+def produce_plainly(stack, event):
+    stack.send_raw(event["topic"], event["key"], json.dumps(event["data"]).encode(), [
+        ("ce_specversion", "1.0"), ("ce_id", event["key"]), ("ce_source", "urn:shop"), ("ce_type", event["type"]),
+        ("ce_time", event["time"]), ("content-type", "application/json")], partition=0)
+    stack.flush()
+
+
+def strings_of(value):
+    """Every string in JSON, but for what the consignee is called and where he lives."""
+    if isinstance(value, dict):
+        return {one for key, part in value.items() if key != "fields" for one in strings_of(part)}
+    if isinstance(value, list):
+        return {one for part in value for one in strings_of(part)}
+    return {value} if isinstance(value, str) else set()
+
+
+def streams_share_nothing(stack):
+    """Nasty 29: what two carriers got of the same persons has no id, trace or ref in common, and none twice for two
+    messages but the refs; nobody's own ids are in it."""
+    people = [f"{RUN}-joined{number}" for number in range(5)]
+    daemons = Both(stack).ready()
+    for carrier, service in (("matkahuolto", "home"), ("posti", "2103")):
+        send(stack, *(requested(person, f"{person}-{carrier}", carrier, service) for person in people))
+    stack.settle()
+    daemons.stop()
+    streams, traces = [], []
+    for carrier in ("matkahuolto", "posti"):
+        ours = {row[0] for row in stack.sql("SELECT output_id::text FROM ledger WHERE recipient = %s AND subject LIKE %s",
+                                            carrier, RUN + "-joined%")}
+        seen = set()
+        for message in stack.read_all(f"disclosure.{carrier}.v1"):
+            headers = headers_of(message)
+            if headers["ce_id"] not in ours:
+                continue
+            version, trace, parent, flags = headers["traceparent"].split("-")
+            expect((version, len(trace), len(parent), flags) == ("00", 32, 16, "01"), headers["traceparent"])
+            traces += [trace, parent]
+            seen |= {headers["ce_id"], trace, parent, message.key().decode()} | strings_of(json.loads(message.value()))
+            expect(not any(person in str(headers) + message.key().decode() + message.value().decode() for person in people),
+                   "a message names its person")
+        expect(len(ours) == len(people), ours)
+        streams.append(seen)
+    expect(len(traces) == len(set(traces)), "two messages share a trace")
+    shared = streams[0] & streams[1]
+    told = {"order", "consignee"}  # the purpose and the role; the policy's digest, and the day until which it may be kept
+    expect(all(len(one) in (10, 64) or one in told for one in shared), f"both streams have {shared - told}")
+
+
 def add_recipient(stack, recipient, like):
     """The two topics of a new recipient, with the rights that another one's have."""
     client = AdminClient(stack.principal("admin"))
@@ -373,6 +447,8 @@ def main():
                ("nasty 11: partitions added while running are taken in from their start", wider_topic),
                ("nasty 11: partitions added while stopped are taken in from their start", wider_while_stopped),
                ("an input topic deleted under the consumer is named, the others flow", topic_gone),
+               ("what a producer takes back (an aborted transaction) is not taken in", taken_back),
+               ("nasty 29: two carriers' streams of the same persons share no id, trace or ref", streams_share_nothing),
                ("a clock that jumps back never lowers a decision's time", clock_back),
                ("names in every script, combining marks, emoji, an e-mail with ä", names),
                ("10,000 events of one customer in one batch, an order of 500 lines", much),

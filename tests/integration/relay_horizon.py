@@ -29,31 +29,35 @@ def write_with_sleeps(stack):
     return writers
 
 
-def under_writers(stack, **env):
+def nothing_lost_under_writers(stack):
+    """nasty 1: 8 writers with random sleeps: 0 missing, 0 reordered"""
     after = stack.last_seq()
-    relay = stack.relay(**env)
+    relay = stack.relay()
     relay.await_log("relay_started")
     for writer in write_with_sleeps(stack):
         writer.wait()
     relay.kill(15)
     assert relay.wait() == 0
-    stack.publish_all(**env)
-    return stack.judge(after)
+    stack.publish_all()
+    stack.expect_whole(after)
 
 
-def nothing_lost_under_writers(stack):
-    """nasty 1: 8 writers with random sleeps: 0 missing, 0 reordered"""
-    wrong = under_writers(stack)
-    assert wrong is None, wrong
-
-
-def planted_horizon_is_seen(stack):
-    """nasty 1: a planted horizon without waiting turns the judge red"""
+def by_number_whatever_the_plan(stack):
+    """rows that lie in the outbox in another order than their numbers go out by number, whatever plan the database makes"""
     after = stack.last_seq()
-    wrong = under_writers(stack, KUNDREGISTER_PLANT="xmin")
-    # What it lost is settled, so that later scenarios do not meet it.
-    stack.sql(f"DELETE FROM outbox WHERE seq > {after} AND seq NOT IN (SELECT seq FROM mirror)")
-    assert wrong is not None, "the judge did not see it"
+    stack.sql("""ALTER ROLE kr_producer SET enable_indexscan = off; ALTER ROLE kr_producer SET enable_bitmapscan = off;
+        ALTER ROLE kr_producer SET enable_seqscan = on""")
+    try:
+        stack.sql(f"""BEGIN; SELECT pg_current_xact_id();
+            WITH numbered AS MATERIALIZED (SELECT nextval('outbox_seq') AS seq, n FROM generate_series(1, 60) n)
+            INSERT INTO outbox (seq, row_id, topic, key, type, output_id, decided, person, generation, category, body)
+            SELECT seq, uuid_send(gen_random_uuid()), '{TOPICS[0]}', 'one', 'register.test', gen_random_uuid(), now(), '', -1, 1, '{{}}'
+            FROM numbered ORDER BY seq DESC; COMMIT""")
+        stack.publish_all(KUNDREGISTER_PRODUCER_BATCH_OUTPUTS="7")
+    finally:
+        stack.sql("""ALTER ROLE kr_producer RESET enable_indexscan; ALTER ROLE kr_producer RESET enable_bitmapscan;
+            ALTER ROLE kr_producer SET enable_seqscan = off""")  # as schema/roles.sql has it
+    stack.expect_whole(after)
 
 
 def crash_after_aborted_transactions(stack):
@@ -89,4 +93,4 @@ def long_transaction_is_named(stack):
 
 
 if __name__ == "__main__":
-    main([nothing_lost_under_writers, planted_horizon_is_seen, crash_after_aborted_transactions, long_transaction_is_named])
+    main([nothing_lost_under_writers, by_number_whatever_the_plan, crash_after_aborted_transactions, long_transaction_is_named])

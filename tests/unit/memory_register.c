@@ -282,7 +282,7 @@ static enum outcome memory_watermarks(void *context, struct text topic, int32_t 
     MAY_FAIL();
     if (memory->broker_away)
         return err_set(err, RETRY, 0, "Kafka is away");
-    *low = 0;
+    *low = memory_position_of(memory, topic, partition)->start;
     *high = memory_position_of(memory, topic, partition)->end;
     meanwhile(memory, MEANWHILE_WATERMARKS);
     return OK;

@@ -33,8 +33,8 @@ struct memory_position {
     size_t topic_size;
     int32_t partition;
     struct claimed row;
-    int64_t fetch; /* what poll gives next; -1: not assigned */
-    int64_t end;
+    int64_t fetch;      /* what poll gives next; -1: not assigned */
+    int64_t start, end; /* what Kafka holds */
     char cluster_id[32], parked[32];
 };
 

@@ -81,6 +81,9 @@ static void double_opt_in(void **context) {
     fold_reset(&fold);
     fold_event(&fold, &events[0]);
     fold_event(&fold, &events[1]);
+    struct event silent = marketing_granted("e0", 2, "c1", false);
+    silent.as.consent.has_confirmed = false; /* says nothing of it: that is no confirmation either */
+    fold_event(&fold, &silent);
     marketing_assert("c1", GENERATION_FIRST, PERMISSION_NONE, SINCE_NONE);
     assert_int_equal(fold_count(&fold, RECORD), 1);
     marketing_try(events, 3);

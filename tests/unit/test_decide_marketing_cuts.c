@@ -81,6 +81,10 @@ static void an_objection_survives(void **context) {
     marketing_assert("c1", GENERATION_FIRST, PERMISSION_OBJECTED, 2);
 }
 
+static void assert_bears(const struct output *output, const struct ref *token) {
+    assert_non_null(memmem(output->body.at, output->body.size, token->chars, REF_CHARS));
+}
+
 static void erased_and_back(void **context) {
     (void)context;
     struct event events[] = {marketing_registered("e1", 1, "c1", "a@"),
@@ -93,6 +97,10 @@ static void erased_and_back(void **context) {
     marketing_assert("c1", GENERATION_FIRST, PERMISSION_ERASED, 3);
     marketing_assert("c1", minute_us(3), PERMISSION_ALLOWED, 6);
     assert_true(entry_of("a@", "c1")->current);
+    /* his letters and his record bear the link of the generation that he lives in */
+    struct ref token = ref_token(&fold.ref_key, TEXT("c1"), minute_us(3));
+    assert_bears(fold_output(&fold, LETTER, fold_count(&fold, LETTER) - 1), &token);
+    assert_bears(fold_output(&fold, RECORD, fold_count(&fold, RECORD) - 1), &token);
 }
 
 /* A token counts against the grants of later generations that are not later than its use. */

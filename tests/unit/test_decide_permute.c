@@ -112,6 +112,24 @@ static void last_parcel_starts_the_clock(void **state) {
     assert_until(&order_of("c1", "o1")->claim, "2029-05-11");
 }
 
+/* What the carrier says that had the shipment before starts no clock; what the present one says does. */
+static void only_the_present_carrier_counts(void **state) {
+    (void)state;
+    struct event moved = fold_requested("e3", 20, "c1", "o1", "s1", "matkahuolto", "pickup");
+    moved.type = SHIPMENT_CHANGED;
+    const struct event events[] = {
+        fold_placed("e1", 0, "c1", "o1", 100),
+        fold_requested("e2", 10, "c1", "o1", "s1", "posti", "2104"),
+        moved,
+        fold_status(&fold, "e4", 60 * 24, "posti", "c1", "s1", 0, STATUS_DELIVERED),
+        fold_status(&fold, "e5", 60 * 24 * 9, "matkahuolto", "c1", "s1", 1, STATUS_DELIVERED),
+    };
+    all_orders(events, 4);
+    assert_until(&order_of("c1", "o1")->claim, "2029-11-02");
+    ALL_ORDERS(events);
+    assert_until(&order_of("c1", "o1")->claim, "2029-05-11");
+}
+
 /* 5, 7, 9, 10: exactly what the policy names; a carrier changes; an address is corrected; a return. */
 static void carriers_know_what_they_need(void **state) {
     (void)state;
@@ -278,6 +296,7 @@ int main(void) {
         cmocka_unit_test(two_guests),
         cmocka_unit_test(cancelled_before_shipping),
         cmocka_unit_test(last_parcel_starts_the_clock),
+        cmocka_unit_test(only_the_present_carrier_counts),
         cmocka_unit_test(carriers_know_what_they_need),
         cmocka_unit_test(sale_abroad),
         cmocka_unit_test(partial_changes),

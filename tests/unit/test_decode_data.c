@@ -211,6 +211,38 @@ static void every_type_and_rule_of_its_data(void **state) {
     }
 }
 
+/* Whatever is wrong with a value, what is said of it names the field and never quotes it. */
+static void details_quote_nothing(void **state) {
+    (void)state;
+#define QUOTED "Qvastfrid"
+    static const struct data_case cases[] = {
+        CUSTOMER("registered", REGISTERED("{\"email\":\"" QUOTED "\"}"), REASON_FIELD_RANGE),
+        CUSTOMER("registered", REGISTERED("{\"email\":\"a@b\",\"country\":\"" QUOTED "\"}"),
+                 REASON_FIELD_RANGE),
+        CUSTOMER("registered", REGISTERED("{\"email\":\"a@b\",\"phone\":\"" QUOTED "\"}"),
+                 REASON_FIELD_RANGE),
+        CUSTOMER("registered", REGISTERED("{\"email\":[\"" QUOTED "\"]}"), REASON_FIELD_TYPE),
+        CUSTOMER("registered", REGISTERED("\"" QUOTED "\""), REASON_FIELD_TYPE),
+        CUSTOMER("seen", "{\"customer_id\":\"" QUOTED "\"}", REASON_KEY_MISMATCH),
+        CUSTOMER("seen", "{\"customer_id\":\"" QUOTED " \"}", REASON_FIELD_RANGE),
+        CUSTOMER("seen", "{\"customer_id\":\"recipient:" QUOTED "\"}", REASON_BAD_ID),
+        CUSTOMER("seen", "{\"customer_id\":\"C1\",\"" QUOTED "\":1,\"" QUOTED "\":2}", REASON_DUPLICATE_KEY),
+        CUSTOMER("seen", "{\"" QUOTED "\"", REASON_NOT_JSON),
+        {"shop.shipment.v1", "shop.shipment.requested.v1", "C1",
+         SHIPMENT("{}", "outbound", QUOTED, "2104", ""), REASON_UNKNOWN_CARRIER},
+        {"shop.shipment.v1", "shop.shipment.requested.v1", "C1",
+         SHIPMENT("{}", "outbound", "posti", QUOTED, ""), REASON_UNKNOWN_SERVICE},
+        {"shop.customer.v1", QUOTED ".v1", "C1", SEEN, REASON_UNKNOWN_TYPE},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        const struct data_case *one = &cases[i];
+        struct sample sample;
+        decode(sample_of(&sample, one->topic, one->type, one->key, text_of(one->data)));
+        assert_reason(one->reason, one->data);
+        assert_null(strstr(refusal.detail, QUOTED));
+    }
+}
+
 /* ---- what a good record becomes ---- */
 
 static void a_shipment_is_whole(void **state) {
@@ -408,6 +440,7 @@ static void an_order_of_500_lines(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_type_and_rule_of_its_data),
+        cmocka_unit_test(details_quote_nothing),
         cmocka_unit_test(a_shipment_is_whole),
         cmocka_unit_test(nulls_clear_and_absence_says_nothing),
         cmocka_unit_test(consents_say_who_and_what),

@@ -251,6 +251,27 @@ static void test_what_waits_is_sealed_anew(void **state) {
     free(world);
 }
 
+/* Given a ring that was made anew and numbers its keys below the floors of an earlier erasure, when the
+ * person is erased again, then the floors stay: an older vault that comes back still holds the keys below
+ * them. */
+static void test_a_floor_never_goes_down(void **state) {
+    struct world *world = calloc(1, sizeof *world);
+    struct person guard = {0};
+    struct err err;
+    (void)state;
+    world_init(world);
+    begin_erasure(world);
+    *ARENA_PUSH(&world->arena, &state_find_guard(world->work.state, TEXT("c1"))->facts.floors) =
+        (struct key_floor){GENERATION_FIRST, CATEGORY_DELIVERY, 40, 50};
+    commit(world);
+    assert_int_equal(unpack_person(world->memory.persons.at[0].merge, &world->arena, &guard, &err), OK);
+    assert_int_equal(guard.facts.floors.count, 1);
+    assert_int_equal(guard.facts.floors.at[0].cells, 40);
+    assert_int_equal(guard.facts.floors.at[0].transit, 50);
+    world_release(world);
+    free(world);
+}
+
 /* Given an erasure that dooms what it has not loaded wholly, then nothing is stored: it would be lost. */
 static void test_whole_must_be_loaded(void **state) {
     struct world *world = calloc(1, sizeof *world);
@@ -399,6 +420,7 @@ static void test_orphan_is_taken_over(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_what_waits_is_sealed_anew),
+                                       cmocka_unit_test(test_a_floor_never_goes_down),
                                        cmocka_unit_test(test_whole_must_be_loaded),
                                        cmocka_unit_test(test_disclosed_and_erased_at_once),
                                        cmocka_unit_test(test_orphan_is_taken_over),

@@ -415,17 +415,18 @@ static void a_ring_made_anew_keeps_its_floors(void **state) {
     struct fixture *fixture = *state;
     struct key_want wants[] = {want(CATEGORY_PROFILE, 200), want(CATEGORY_CLAIM, 200)};
     struct seal_key one, two;
+    enum { FLOOR = 40 };
     assert_int_equal(provide(fixture, fixture->one, wants, 1, 0), OK);
     assert_int_equal(load(fixture, fixture->two, 0), OK);
     memory_vault_destroy(&fixture->vault, PERSON, 1);
     keyring_forget(fixture->one);
-    wants[0].floor = 1;
+    wants[0].floor = FLOOR;
     assert_int_equal(provide(fixture, fixture->one, wants, 1, 0), OK);
-    assert_true(keyring_cell_key(fixture->one, PERSON, 1, CATEGORY_PROFILE, 200, 1, &one));
+    assert_true(keyring_cell_key(fixture->one, PERSON, 1, CATEGORY_PROFILE, 200, FLOOR, &one));
     assert_int_equal(provide(fixture, fixture->two, &wants[1], 1, 0), OK);
     keyring_forget(fixture->one);
     assert_int_equal(load(fixture, fixture->one, 0), OK);
-    assert_true(keyring_cell_key(fixture->one, PERSON, 1, CATEGORY_PROFILE, 200, 1, &two));
+    assert_true(keyring_cell_key(fixture->one, PERSON, 1, CATEGORY_PROFILE, 200, FLOOR, &two));
     assert_same_key(&one, &two);
     assert_true(has(fixture->one, CATEGORY_CLAIM, 200, &two));
 }
