@@ -1,43 +1,17 @@
 /* `restore reconcile`: the steps, and the acts of erasure done again. */
 #include "consumer/reconcile.h"
 
-#include "consumer/consume.h"
-#include "consumer/reconcile_rows.h"
-#include "consumer/register_postgres.h"
-#include "consumer/start.h"
-#include "core/log.h"
 #include "core/stop.h"
-#include "core/vault.h"
-#include "queries.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define APPLICATION "kundregister-consumer reconcile"
 #define PERSONS_PORTION 5000
 #define ACTS_PORTION 100
 #define MISSES_MOST 20
 #define PERSONS_ARENA_BYTES ((size_t)64 << 20)
-#define ERASE_PAUSE_MS 20
+#define ERASE_PAUSE_US 20000
 #define ERASE_FAILURES_MOST 4
-
-struct reconcile {
-    struct worker_shared *shared;
-    struct reconcile_sum *sum;
-    struct start start;
-    struct db *vault;
-    struct register_postgres reg;
-    struct keyring *keyring;
-    struct consumer consumer;
-    bool has_consumer;
-    struct remember_list lacking; /* what the register lacks */
-    struct remember_list untold;  /* what the register holds and the vault lacks */
-    int policy;
-    struct arena arena; /* of one portion of persons */
-    /* the acts in hand */
-    const struct event *acts;
-    size_t act_count;
-};
 
 static enum outcome no_memory(struct err *err) {
     return err_set(err, RETRY, 0, "no memory to reconcile");
@@ -60,10 +34,9 @@ static enum outcome see_difference(void *context, const struct remembered *cut, 
     return remember_add(&reconcile->lacking, &item) ? OK : no_memory(err);
 }
 
-static enum outcome compare(struct reconcile *reconcile, struct remember_sum *sum, bool collects,
-                            struct err *err) {
-    return remember_compare(reconcile->shared->config, reconcile->vault, reconcile->start.reg, sum,
-                            collects ? see_difference : NULL, reconcile, err);
+enum outcome reconcile_look(struct reconcile *reconcile, struct err *err) {
+    arena_init(&reconcile->arena, PERSONS_ARENA_BYTES);
+    return reconcile->ops->compare(reconcile->world, &reconcile->sum->found, see_difference, reconcile, err);
 }
 
 /* ---- the acts of erasure, done again ---- */
@@ -104,7 +77,7 @@ static enum outcome do_acts(struct reconcile *reconcile, const struct event *act
                 return outcome;
             continue;
         }
-        register_postgres.rollback(&reconcile->reg);
+        consumer->setup.reg_ops->rollback(consumer->setup.reg);
         bool too_large = outcome == RETRY && consumer->work.load.arena_full;
         bool missed = outcome == RETRY && consumer->work.write.guard_missed && ++misses < MISSES_MOST;
         if (too_large && reconcile->act_count > 1)
@@ -154,7 +127,7 @@ static bool add_acts(struct reconcile *reconcile, struct text person, struct act
     char hex[SUBJECT_HEX + 1];
     uint8_t subject[SUBJECT_BYTES];
     size_t count;
-    ref_subject(&reconcile->shared->ref_key, person, hex);
+    ref_subject(reconcile->consumer.setup.ref_key, person, hex);
     if (!remember_subject_read(text_of(hex), subject))
         return false;
     struct remembered *cuts = cuts_of(&reconcile->lacking, subject, &count);
@@ -175,8 +148,8 @@ static enum outcome erase_known(struct reconcile *reconcile, struct err *err) {
         struct text *persons;
         struct acts acts = {{0}};
         arena_reset(&reconcile->arena);
-        outcome = reconcile_persons(reconcile->start.reg, &reconcile->arena, after, PERSONS_PORTION, &persons,
-                                    &count, err);
+        outcome = reconcile->ops->persons(reconcile->world, &reconcile->arena, after, PERSONS_PORTION,
+                                          &persons, &count, err);
         for (size_t i = 0; outcome == OK && i < count; i++)
             if (!add_acts(reconcile, persons[i], &acts))
                 outcome = no_memory(err);
@@ -191,26 +164,25 @@ static enum outcome erase_known(struct reconcile *reconcile, struct err *err) {
 /* What waits was sealed anew when its person was erased, under keys that a vault from before does not have:
  * it goes now. */
 static enum outcome let_go_waiting(struct reconcile *reconcile, struct err *err) {
-    struct db_result *result = NULL;
+    struct reconcile_waiting *rows;
     struct acts acts = {{0}};
-    enum outcome outcome = db_run(reconcile->start.reg, &query_reconcile_waiting, NULL, &result, err);
+    size_t row_count = 0;
     arena_reset(&reconcile->arena);
-    for (size_t row = 0; outcome == OK && row < db_rows(result); row++) {
+    enum outcome outcome =
+        reconcile->ops->waiting(reconcile->world, &reconcile->arena, &rows, &row_count, err);
+    for (size_t row = 0; outcome == OK && row < row_count; row++) {
+        const struct reconcile_waiting *at = &rows[row];
         uint8_t subject[SUBJECT_BYTES];
         size_t count = 0;
-        int64_t cut_us = db_time(result, row, 2);
-        const struct remembered *cuts = remember_subject_read(db_text(result, row, 1), subject)
-                                            ? cuts_of(&reconcile->untold, subject, &count)
-                                            : NULL;
+        const struct remembered *cuts =
+            remember_subject_read(at->subject, subject) ? cuts_of(&reconcile->untold, subject, &count) : NULL;
         for (size_t i = 0; outcome == OK && i < count; i++)
-            if (cuts[i].cut_us == cut_us && !add_act(&reconcile->arena, db_text(result, row, 0),
-                                                     db_text(result, row, 1), cut_us, true, &acts))
+            if (cuts[i].cut_us == at->cut_us &&
+                !add_act(&reconcile->arena, at->person, at->subject, at->cut_us, true, &acts))
                 outcome = no_memory(err);
     }
-    if (outcome == OK)
-        outcome = do_acts(reconcile, acts.list.at, acts.list.count, &reconcile->sum->let_go, err);
-    db_result_release(result);
-    return outcome;
+    return outcome == OK ? do_acts(reconcile, acts.list.at, acts.list.count, &reconcile->sum->let_go, err)
+                         : outcome;
 }
 
 /* Those that nobody was found for. */
@@ -221,7 +193,7 @@ static enum outcome keep_unknown(struct reconcile *reconcile, struct err *err) {
         if (!list->at[i].record)
             list->at[kept++] = list->at[i];
     list->count = reconcile->sum->unknown = kept;
-    return reconcile_orphans(reconcile->start.reg, list->at, kept, reconcile->policy, err);
+    return reconcile->ops->orphans(reconcile->world, list->at, kept, err);
 }
 
 /* ---- the vault ---- */
@@ -238,16 +210,16 @@ static enum outcome destroy(struct reconcile *reconcile, struct err *err) {
         if (outcome == OK)
             outcome = interrupted(err);
         if (outcome == OK && !erase_at_once(erase))
-            (void)stop_sleep_ms(ERASE_PAUSE_MS);
+            (void)erase->clock->sleep_us(erase->clock_context, ERASE_PAUSE_US);
     }
-    return outcome == OK ? erase->ops->count(&reconcile->reg, &reconcile->sum->waiting, err) : outcome;
+    return outcome == OK ? erase->ops->count(erase->reg, &reconcile->sum->waiting, err) : outcome;
 }
 
 static enum outcome mend_vault(struct reconcile *reconcile, struct err *err) {
     struct reconcile_sum *sum = reconcile->sum;
     enum outcome outcome = OK;
     if (sum->vault_older || sum->found.vault_lacks)
-        outcome = reconcile_redoom(reconcile->start.reg, &sum->destroyed, err);
+        outcome = reconcile->ops->redoom(reconcile->world, &sum->destroyed, err);
     if (outcome == OK)
         outcome = destroy(reconcile, err);
     if (outcome == OK && sum->waiting)
@@ -256,81 +228,15 @@ static enum outcome mend_vault(struct reconcile *reconcile, struct err *err) {
                           "run this again",
                           (long long)sum->waiting);
     if (outcome == OK && (sum->unknown || sum->found.vault_lacks))
-        outcome = reconcile_tell(reconcile->start.reg, reconcile->vault, reconcile->consumer.writer,
-                                 &sum->told, err);
+        outcome = reconcile->ops->tell(reconcile->world, reconcile->consumer.writer, &sum->told, err);
     return outcome;
 }
 
 /* ---- the whole ---- */
 
-static enum outcome open_parts(struct reconcile *reconcile, struct err *err) {
-    const struct worker_shared *shared = reconcile->shared;
-    const struct config *config = shared->config;
-    register_postgres_init(&reconcile->reg, config->register_as.consumer, APPLICATION,
-                           config->consumer.lock_timeout_ms);
-    reconcile->keyring =
-        keyring_new(&vault_postgres, reconcile->vault, shared->kek, shared->vault_id,
-                    (size_t)config->consumer.cache_rings, (int)config->consumer.cache_seconds);
-    if (!reconcile->keyring)
-        return no_memory(err);
-    struct consume_setup setup = {.reg_ops = &register_postgres,
-                                  .reg = &reconcile->reg,
-                                  .erase_ops = &erase_postgres,
-                                  .clock = &clock_system,
-                                  .keyring = reconcile->keyring,
-                                  .policy = shared->policy,
-                                  .ref_key = &shared->ref_key,
-                                  .digest_key = shared->digest_key,
-                                  .owner = TEXT("reconcile"),
-                                  .orphan_tombstones = true,
-                                  .batch_records = ACTS_PORTION,
-                                  .batch_bytes = (size_t)config->consumer.batch_bytes,
-                                  .arena_bytes = (size_t)config->consumer.arena_bytes};
-    reconcile->has_consumer = true;
-    enum outcome outcome = consumer_init(&reconcile->consumer, &setup, err);
-    return outcome == OK ? register_postgres.open(&reconcile->reg, err) : outcome;
-}
-
-static void release(struct reconcile *reconcile) {
-    if (reconcile->has_consumer)
-        consumer_release(&reconcile->consumer);
-    register_postgres.close(&reconcile->reg);
-    keyring_free(reconcile->keyring);
-    db_close(reconcile->vault);
-    start_release(&reconcile->start);
-    remember_release(&reconcile->lacking);
-    remember_release(&reconcile->untold);
-    arena_release(&reconcile->arena);
-}
-
-static enum outcome prepare(struct reconcile *reconcile, const char *reason, struct err *err) {
+enum outcome reconcile_mend(struct reconcile *reconcile, struct err *err) {
     struct reconcile_sum *sum = reconcile->sum;
-    enum outcome outcome = start_mend(&reconcile->start, &reconcile->vault, &sum->vault_older, err);
-    if (outcome == OK)
-        outcome = reconcile_alone(reconcile->start.reg, err);
-    if (outcome == OK)
-        outcome = reconcile_policy(reconcile->start.reg, reconcile->shared->policy->digest,
-                                   &reconcile->policy, err);
-    if (outcome == OK)
-        outcome = compare(reconcile, &sum->found, true, err);
-    if (outcome == OK)
-        outcome = reconcile_audit(reconcile->start.reg, reason, &sum->found, err);
-    return outcome == OK ? open_parts(reconcile, err) : outcome;
-}
-
-enum outcome reconcile_run(struct worker_shared *shared, const char *reason, struct reconcile_sum *sum,
-                           struct err *err) {
-    struct reconcile *reconcile = calloc(1, sizeof *reconcile);
-    if (!reconcile)
-        return no_memory(err);
-    *sum = (struct reconcile_sum){.waiting = 0};
-    reconcile->shared = shared;
-    reconcile->sum = sum;
-    reconcile->start.shared = shared;
-    arena_init(&reconcile->arena, PERSONS_ARENA_BYTES);
-    enum outcome outcome = prepare(reconcile, reason, err);
-    if (outcome == OK)
-        outcome = erase_known(reconcile, err);
+    enum outcome outcome = erase_known(reconcile, err);
     if (outcome == OK)
         outcome = keep_unknown(reconcile, err);
     if (outcome == OK)
@@ -338,12 +244,12 @@ enum outcome reconcile_run(struct worker_shared *shared, const char *reason, str
     if (outcome == OK)
         outcome = mend_vault(reconcile, err);
     if (outcome == OK)
-        outcome = compare(reconcile, &sum->left, false, err);
-    if (outcome == OK)
-        outcome = remember_judge(&sum->left, err);
-    if (outcome == OK && sum->vault_older)
-        outcome = vault_overtake(reconcile->vault, reconcile->start.reg, err);
-    release(reconcile);
-    free(reconcile);
-    return outcome;
+        outcome = reconcile->ops->compare(reconcile->world, &sum->left, NULL, NULL, err);
+    return outcome == OK ? remember_judge(&sum->left, err) : outcome;
+}
+
+void reconcile_release(struct reconcile *reconcile) {
+    remember_release(&reconcile->lacking);
+    remember_release(&reconcile->untold);
+    arena_release(&reconcile->arena);
 }

@@ -17,6 +17,7 @@
 #ifndef KR_CONSUMER_RECONCILE_H
 #define KR_CONSUMER_RECONCILE_H
 
+#include "consumer/consume.h"
 #include "consumer/remember.h"
 #include "consumer/worker.h"
 
@@ -34,8 +35,55 @@ struct reconcile_sum {
 };
 
 /* OK; RETRY: something is away, run it again; FATAL: refused, with the way out in err.text; POISON: a
- * consumer runs. */
+ * consumer runs. Over PostgreSQL and Kafka (reconcile_postgres.c). */
 enum outcome reconcile_run(struct worker_shared *shared, const char *reason, struct reconcile_sum *sum,
                            struct err *err) MUST_CHECK;
+
+/* ---- the steps 2 to 7 over any register, vault and topic ---- */
+
+/* A request's cut of which something waits. */
+struct reconcile_waiting {
+    struct text person, subject;
+    int64_t cut_us;
+};
+
+/* How the steps reach what they bring together, but for the acts, which go through the consumer's own tables.
+ * Each call is one transaction, or a few portions of which each may be done twice. */
+struct reconcile_ops {
+    /* As remember_compare. */
+    enum outcome (*compare)(void *world, struct remember_sum *sum, remember_reader *reader, void *context,
+                            struct err *err);
+    /* The first persons behind `after`, at most `most`. */
+    enum outcome (*persons)(void *world, struct arena *arena, const char *after, int most,
+                            struct text **persons, size_t *count, struct err *err);
+    /* Tombstones without a person, for these cuts, which are in order. */
+    enum outcome (*orphans)(void *world, const struct remembered *cuts, size_t count, struct err *err);
+    enum outcome (*waiting)(void *world, struct arena *arena, struct reconcile_waiting **rows, size_t *count,
+                            struct err *err);
+    /* Dooms again whatever was ever destroyed of all erased persons; *persons: how many those are. */
+    enum outcome (*redoom)(void *world, size_t *persons, struct err *err);
+    /* Gives the vault the tombstones of subjects that the register does not know, where it has none. */
+    enum outcome (*tell)(void *world, struct json_writer *writer, size_t *told, struct err *err);
+};
+
+struct reconcile {
+    /* given */
+    const struct reconcile_ops *ops;
+    void *world;
+    struct reconcile_sum *sum;
+    struct consumer consumer; /* made by whoever gives it, and released */
+    /* the steps' own */
+    struct remember_list lacking; /* what the register lacks */
+    struct remember_list untold;  /* what the register holds and the vault lacks */
+    struct arena arena;           /* of one portion of persons */
+    const struct event *acts;     /* in hand */
+    size_t act_count;
+};
+
+/* Before anything is changed: what the three hold. */
+enum outcome reconcile_look(struct reconcile *reconcile, struct err *err) MUST_CHECK;
+/* Everything after that; the consumer is there. */
+enum outcome reconcile_mend(struct reconcile *reconcile, struct err *err) MUST_CHECK;
+void reconcile_release(struct reconcile *reconcile);
 
 #endif
