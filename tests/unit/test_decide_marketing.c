@@ -294,6 +294,22 @@ static void few_rows_are_written(void **context) {
     assert_int_equal(fold.rows_written, 2);
 }
 
+/* Whoever has the address too is written although nothing of his changes: a grant of his that is decided
+ * elsewhere at this moment must be decided again. */
+static void an_objection_guards_whoever_has_the_address(void **context) {
+    (void)context;
+    struct event events[] = {marketing_registered("e1", 1, "c1", "a@"),
+                             marketing_registered("e2", 2, "c2", "a@"),
+                             marketing_said(CONSENT_OBJECTED, "e3", 3, "c1")};
+    fold_reset(&fold);
+    fold_event(&fold, &events[0]);
+    fold_event(&fold, &events[1]);
+    int64_t revision = state_find_person(fold.rows, TEXT("c2"), GENERATION_FIRST)->revision;
+    fold_event(&fold, &events[2]);
+    marketing_assert("c2", GENERATION_FIRST, PERMISSION_NONE, SINCE_NONE);
+    assert_int_equal(state_find_person(fold.rows, TEXT("c2"), GENERATION_FIRST)->revision, revision + 1);
+}
+
 /* ---- random histories ---- */
 
 /* Times collide, two persons share addresses, tokens come before they are given out. */
@@ -350,6 +366,7 @@ int main(void) {
         cmocka_unit_test(mail_houses_know_what_is_allowed),
         cmocka_unit_test(a_stranger_objects_again),
         cmocka_unit_test(few_rows_are_written),
+        cmocka_unit_test(an_objection_guards_whoever_has_the_address),
         cmocka_unit_test(random_histories),
     };
     marketing_begin(&fold);
