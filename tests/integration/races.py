@@ -16,13 +16,13 @@ import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "judge")]
-import json  # noqa: E402
 from judge import Refs, read_key  # noqa: E402
 from play import Shop  # noqa: E402
 from stack import Failed, Report, ROOT, Stack, wait_for  # noqa: E402
 
 WORKERS = 3
-PEOPLE = 400  # more than are sent in the time
+PEOPLE = 40  # of one of the shops that follow each other
+BURST = 150  # events at a time; in between they trickle, so that waiting makes no more of them
 REPORTED = 66  # the exit code of a process that the sanitizer has reported
 
 
@@ -52,22 +52,14 @@ class Daemons:
         return found
 
 
-def port_of(daemon):
-    """Where it answers: a second process finds the configured port taken."""
-    for line in daemon.said().splitlines():
-        if line.startswith("{") and '"event":"http"' in line:
-            return json.loads(line)["port"]
-    return None
-
-
 def up(daemon):
-    wait_for(f"{daemon.program} to answer", lambda: not daemon.running or port_of(daemon), 60)
+    wait_for(f"{daemon.program} to answer", lambda: not daemon.running or daemon.port(), 60)
     return daemon
 
 
 def page(daemon, path):
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port_of(daemon)}{path}", timeout=5) as reply:
+        with urllib.request.urlopen(f"http://127.0.0.1:{daemon.port()}{path}", timeout=5) as reply:
             return reply.status, reply.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -75,19 +67,23 @@ def page(daemon, path):
         return 0, ""
 
 
-def ready(*daemons, seconds=90):
-    for daemon in daemons:
-        wait_for(f"{daemon.program} to be ready",
-                 lambda one=daemon: not one.running or page(one, "/readyz")[0] == 200, seconds)
+def ready(consumers, relays, seconds=90):
+    """All of the consumers, one of the relays: the others stand by."""
+    def alive(daemon):
         if not daemon.running:
             raise Failed(f"{daemon.program} ended with {daemon.process.returncode}")
+        return page(daemon, "/readyz")[0] == 200
+    for consumer in consumers:
+        wait_for("a consumer to be ready", lambda one=consumer: alive(one), seconds)
+    wait_for("a relay to be ready", lambda: any([alive(relay) for relay in relays]), seconds)
 
 
 class Background:
     """Threads that load and probe until they are told to end; what goes wrong in them comes out at the end."""
 
     def __init__(self, stack):
-        self.stack, self.ending, self.failed, self.sent, self.asked = stack, threading.Event(), [], 0, 0
+        self.stack, self.ending, self.failed = stack, threading.Event(), []
+        self.sent, self.wanted, self.asked = 0, 0, 0
         self.threads = [threading.Thread(target=self.guard, args=(run,), daemon=True) for run in (self.load, self.probe)]
         for thread in self.threads:
             thread.start()
@@ -102,27 +98,29 @@ class Background:
         secrets = os.path.join(self.stack.directory, "secrets")
         refs = Refs(read_key(os.path.join(secrets, "ref")), read_key(os.path.join(secrets, "digest")))
         midnight = int(time.time()) // 86400 * 86400 * 1000000
-        shop = Shop(8, refs, midnight - 21 * 86400 * 1000000, "race")
-        shop.people(PEOPLE)
-        for event in shop.arriving():
-            if self.ending.is_set():
-                break
-            self.stack.send(event)
-            self.sent += 1
-            self.ending.wait(0.01)
+        while not self.ending.is_set():
+            seed = self.sent + 1
+            shop = Shop(seed, refs, midnight - 21 * 86400 * 1000000, f"race{seed}-")
+            shop.people(PEOPLE)
+            for event in shop.arriving():
+                if self.ending.is_set():
+                    break
+                self.stack.send(event)
+                self.sent += 1
+                if self.sent >= self.wanted:
+                    self.ending.wait(0.2)
 
     def probe(self):
         while not self.ending.is_set():
             for daemon in list(self.stack.daemons):
                 for path in ("/metrics", "/readyz", "/healthz"):
-                    if daemon.running and port_of(daemon):
+                    if daemon.running and daemon.port():
                         self.asked += page(daemon, path)[0] != 0
             self.ending.wait(0.05)
 
-    def progress(self, count=100):
-        """Until so many more events are sent."""
-        target = self.sent + count
-        wait_for("the load", lambda: self.failed or self.sent >= target, 120)
+    def burst(self):
+        self.wanted = self.sent + BURST
+        wait_for("the load", lambda: self.failed or self.sent >= self.wanted, 120)
 
     def end(self):
         self.ending.set()
@@ -156,24 +154,24 @@ def drained(daemon):
 
 def story(stack, daemons, background):
     first, relay = up(daemons.consumer(0)), up(daemons.relay())
-    ready(first, relay)
-    background.progress()
+    ready([first], [relay])
+    background.burst()
     standby, second = up(daemons.relay()), up(daemons.consumer(1))  # a rebalance
-    ready(first, second)
+    ready([first, second], [relay, standby])
     reread([first, second], [relay, standby])
-    background.progress()
+    background.burst()
     drained(second)  # another
     relay.kill()
-    ready(standby)
-    background.progress()
+    ready([first], [standby])
+    background.burst()
     second, relay = up(daemons.consumer(1)), up(daemons.relay())
     for part in ("kafka", "register", "vault"):
         server(stack, "restart", part, "--immediate")
-        background.progress()
-        ready(first, second, standby)
+        background.burst()
+        ready([first, second], [relay, standby])
     first.kill()
     first = up(daemons.consumer(0))
-    ready(first, second)
+    ready([first, second], [relay, standby])
     reread([first, second], [relay, standby])
     background.end()
     stack.settle(180)

@@ -1,5 +1,4 @@
 """What Kafka refuses for good, and keys that are gone: nasty 18 and 28."""
-import os
 import subprocess
 
 from relay_support import main, until, TOPICS
@@ -64,12 +63,8 @@ def too_large_row(stack):
 
 def sealed_rows(stack):
     """nasty 28: a moved or damaged body is unpublishable, one whose key is gone withheld, the others open and flow"""
-    tool = os.path.join(stack.bins, "tests", "relay_fill_test")
-    if not os.path.exists(tool):
-        tool = os.path.join(stack.bins, "relay_fill_test")
     after = stack.last_seq()
-    subprocess.run([tool, "fill", "20", "20", ",".join(TOPICS[:2]), f"sealed{after}-"], check=True, stdout=subprocess.DEVNULL,
-                   env={**os.environ, **stack.env})
+    stack.fill("fill", "20", "20", ",".join(TOPICS[:2]), f"sealed{after}-")
     ids = stack.sql(f"SELECT output_id FROM outbox WHERE seq > {after} ORDER BY seq").split()
     stack.sql(f"""UPDATE outbox o SET body = (SELECT body FROM outbox p WHERE p.seq = o.seq + 1) WHERE seq = {after} + 3;
         UPDATE outbox SET body = set_byte(body, length(body) - 1, 255 - get_byte(body, length(body) - 1))

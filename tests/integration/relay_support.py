@@ -8,6 +8,9 @@ import subprocess
 import sys
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from scan import mark  # noqa: E402
+
 TOPICS = ["disclosure.posti.v1", "disclosure.matkahuolto.v1", "register.request.v1"]
 POSITION_TOPIC = "register.outbox-position.v1"
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -25,7 +28,7 @@ class Relay:
     """One kundregister-producer."""
 
     def __init__(self, stack, *arguments, **env):
-        self.log_path = os.path.join(stack.scratch, f"relay-{time.monotonic_ns()}.log")
+        self.log_path = os.path.join(stack.directory, "log", f"relay-{time.monotonic_ns()}.log")
         self.log_file = open(self.log_path, "wb")
         self.process = subprocess.Popen(
             [os.path.join(stack.bins, "kundregister-producer"), *arguments],
@@ -111,6 +114,12 @@ class Stack:
                    convert_to('{{"n":' || n || ',"x":"' || repeat('x', {body_bytes}) || '"}}', 'UTF8')
             FROM generate_series(1, {count}) n; COMMIT""")
 
+    def fill(self, *words):
+        """relay_fill_test: rows as the consumer seals them, with a street in each."""
+        mark(self.directory, "Planted street 1", *(topic.split(".")[1] for topic in TOPICS))
+        subprocess.run([os.path.join(self.bins, "tests", "relay_fill_test"), *words], check=True, stdout=subprocess.DEVNULL,
+                       env={**os.environ, **self.env})
+
     def last_seq(self):
         return int(self.sql("SELECT coalesce(max(seq), 0) FROM outbox"))
 
@@ -130,8 +139,6 @@ class Stack:
             if relay.process.poll() is None:
                 relay.process.send_signal(signal.SIGCONT)
                 relay.kill()
-            if os.path.exists(relay.log_path):
-                os.unlink(relay.log_path)
         self.relays.clear()
 
     # ---- the judge ----

@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
 """Erasures while disclosures are on their way: relay_withheld.py STACK_DIR BINARIES_DIR [NAME ...]."""
-import os
 import signal
-import subprocess
 
 from relay_support import TOPICS, main, until
 
@@ -10,16 +8,11 @@ PERSONS = 12
 TOPIC = TOPICS[0]
 
 
-def tool(stack, *words):
-    path = os.path.join(stack.bins, "tests", "relay_fill_test")
-    subprocess.run([path, *words], check=True, stdout=subprocess.DEVNULL, env={**os.environ, **stack.env})
-
-
 def fill(stack):
     """Two disclosures a person; returns where they begin and whose they are."""
     after = stack.last_seq()
     prefix = f"withheld{after}-"
-    tool(stack, "fill", str(2 * PERSONS), str(PERSONS), TOPIC, prefix)
+    stack.fill("fill", str(2 * PERSONS), str(PERSONS), TOPIC, prefix)
     ids = {}
     for line in stack.sql(f"SELECT output_id, person FROM outbox WHERE seq > {after}").splitlines():
         identity, person = line.split("|")
@@ -59,7 +52,7 @@ def unread(stack):
     """nasty 19: erased while its disclosure is unread: withheld, what waits goes out under its fresh key"""
     after, prefix, ids = fill(stack)
     before = appended(stack)
-    tool(stack, "doom", prefix, str(PERSONS))
+    stack.fill("doom", prefix, str(PERSONS))
     relay = stack.publish_all()
     expect_withheld(stack, after, ids, before)
     assert prefix not in relay.log() and "Planted street" not in relay.log()
@@ -71,7 +64,7 @@ def read_not_opened(stack):
     before = appended(stack)
     relay = stack.relay("--until-caught-up", KUNDREGISTER_STOP_AT="relay.after_begin")
     await_stopped(relay)
-    tool(stack, "doom", prefix, str(PERSONS))
+    stack.fill("doom", prefix, str(PERSONS))
     relay.process.send_signal(signal.SIGCONT)
     assert relay.wait() == 0, relay.log()[-600:]
     expect_withheld(stack, after, ids, before)
@@ -83,7 +76,7 @@ def aborted(stack):
     relay = stack.relay(KUNDREGISTER_KILL_AT="relay.after_positions")
     assert relay.wait() == -signal.SIGKILL
     before = appended(stack)
-    tool(stack, "doom", prefix, str(PERSONS))
+    stack.fill("doom", prefix, str(PERSONS))
     stack.publish_all()
     expect_withheld(stack, after, ids, before)
 
@@ -93,7 +86,7 @@ def uncommitted(stack):
     after, prefix, ids = fill(stack)
     relay = stack.relay("--until-caught-up", KUNDREGISTER_STOP_AT="relay.before_commit")
     await_stopped(relay)
-    tool(stack, "doom", prefix, str(PERSONS))
+    stack.fill("doom", prefix, str(PERSONS))
     relay.process.send_signal(signal.SIGCONT)
     assert relay.wait() == 0, relay.log()[-600:]
     before = appended(stack)

@@ -67,9 +67,27 @@ class Daemon:
         self.signal(signal.SIGKILL)
         self.process.wait()
 
+    def port(self):
+        """Where it answers, as its log says; None before that. A second process finds the configured port taken."""
+        for line in self.said().splitlines():
+            if line.startswith("{") and '"event":"http"' in line:
+                return json.loads(line)["port"]
+        return None
+
+    def keep_metrics(self):
+        """What /metrics says now, beside the log: whoever searches what a run leaves behind searches it, too."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port()}/metrics", timeout=2) as reply:
+                said = reply.read()
+        except (OSError, ValueError):  # it does not answer any more, or never did
+            return
+        with open(self.log_path + ".metrics", "wb") as file:
+            file.write(said)
+
     def stop(self, seconds=30):
         """SIGTERM and the exit code."""
         if self.running:
+            self.keep_metrics()
             self.signal(signal.SIGTERM)
         try:
             return self.process.wait(seconds)
