@@ -124,11 +124,14 @@ static struct db_params *orphan_params(struct arena *arena, const struct remembe
         char hex[SUBJECT_HEX + 1];
         remember_subject_write(cuts[i].subject, hex);
         bool first = i == 0 || memcmp(cuts[i].subject, cuts[i - 1].subject, SUBJECT_BYTES) != 0;
-        db_put_text(subject, arena_text(arena, text_of(hex)));
+        struct text name = arena_text(arena, text_of(hex)), listed = category_list(arena, cuts[i].categories);
+        if (!text_present(name) || !text_present(listed))
+            return NULL;
+        db_put_text(subject, name);
         db_put_time(cut, cuts[i].cut_us);
         db_put_int(generation, first ? GENERATION_FIRST : cuts[i - 1].cut_us);
         db_put_text(cause, cuts[i].by_request ? TEXT("request") : TEXT("closed"));
-        db_put_text(categories, category_list(arena, cuts[i].categories));
+        db_put_text(categories, listed);
     }
     if (params)
         db_param_int4(params, policy);

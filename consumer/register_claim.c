@@ -79,7 +79,9 @@ static enum outcome register_open(void *context, struct err *err) {
 
 /* ---- claims ---- */
 
-static void claimed_from(const struct db_result *result, struct arena *arena, struct claimed *claimed) {
+/* A text that is left out for want of memory would say: not parked, or of another cluster. */
+static enum outcome claimed_from(const struct db_result *result, struct arena *arena, struct claimed *claimed,
+                                 struct err *err) {
     *claimed =
         (struct claimed){.next = db_int(result, 0, 0),
                          .epoch = db_int(result, 0, 1),
@@ -93,6 +95,9 @@ static void claimed_from(const struct db_result *result, struct arena *arena, st
         memcpy(claimed->fingerprint.hash, hash.at, FINGERPRINT_BYTES);
     else
         claimed->fingerprint.offset = -1;
+    bool whole = text_present(claimed->parked) == !db_is_null(result, 0, 6) &&
+                 text_present(claimed->cluster_id) == !db_is_null(result, 0, 7);
+    return whole ? OK : register_no_memory(err);
 }
 
 static enum outcome claim_by(struct register_postgres *reg, const struct query *query,
@@ -114,7 +119,7 @@ static enum outcome claim_by(struct register_postgres *reg, const struct query *
     enum outcome outcome = db_run(reg->db, query, params, &result, err);
     if (outcome == OK && db_rows(result) == 1) {
         *there = true;
-        claimed_from(result, arena, claimed);
+        outcome = claimed_from(result, arena, claimed, err);
     }
     db_result_release(result);
     return register_noted(reg, outcome);
@@ -177,7 +182,7 @@ static enum outcome claim_against_blockers(struct register_postgres *reg, const 
     outcome = db_next(reg->db, &result, err);
     *there = outcome == OK && db_rows(result) == 1;
     if (*there)
-        claimed_from(result, arena, claimed);
+        outcome = claimed_from(result, arena, claimed, err);
     db_result_release(result);
     return register_noted(reg, outcome);
 }

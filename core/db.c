@@ -13,6 +13,7 @@
  *    cannot be relied upon by the next segment, which prepares it again under another name. */
 #include "core/db.h"
 
+#include "core/db_connect.h"
 #include "core/db_params.h"
 #include "core/db_tape.h"
 
@@ -25,7 +26,6 @@
 #include <string.h>
 #include <time.h>
 
-#define OPTIONS_BYTES 1024
 #define STATEMENT_BYTES 64
 #define OLDEST_SERVER 150000
 
@@ -59,37 +59,7 @@ struct db {
     struct db_tape *tape; /* NULL but in benchmarks */
 };
 
-/* Ours first: what the connection string says wins. The server notices a client that vanished as the client
- * notices a server that did: a silent owner of locks must not keep them. */
-static const char session_options[] =
-    "-c client_min_messages=warning -c TimeZone=UTC -c DateStyle=ISO -c search_path=public -c jit=off "
-    "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c "
-    "tcp_user_timeout=25000 "
-    "-c client_connection_check_interval=5s";
-
 /* ---- errors ---- */
-
-static enum outcome sqlstate_outcome(const char *state) {
-    static const struct {
-        const char class_code[3];
-        enum outcome outcome;
-    } classes[] = {
-        {"08", RETRY}, {"22", POISON}, {"23", POISON}, {"25", RETRY}, {"26", RETRY}, {"40", RETRY},
-        {"53", RETRY}, {"55", RETRY},  {"57", RETRY},  {"58", RETRY}, {"XX", RETRY},
-    };
-    for (size_t i = 0; i < sizeof(classes) / sizeof(*classes); i++) {
-        if (strncmp(state, classes[i].class_code, 2) == 0) {
-            return classes[i].outcome;
-        }
-    }
-    return FATAL;
-}
-
-static void err_sqlstate(struct err *err, const char *state) {
-    if (err) {
-        snprintf(err->sqlstate, sizeof(err->sqlstate), "%s", state);
-    }
-}
 
 static enum outcome err_gone(struct db *db, struct err *err) {
     db->broken = true;
@@ -112,7 +82,7 @@ static enum outcome err_result(struct db *db, const PGresult *result, struct err
     if (strncmp(state, "26", 2) == 0) {
         db->broken = true; /* something between us and the server forgot our statements */
     }
-    enum outcome outcome = sqlstate_outcome(state);
+    enum outcome outcome = db_sqlstate_outcome(state);
     const char *constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     if (outcome == POISON) {
@@ -121,7 +91,7 @@ static enum outcome err_result(struct db *db, const PGresult *result, struct err
     } else {
         err_set(err, outcome, 0, "PostgreSQL: %s", message ? message : "error without a message");
     }
-    err_sqlstate(err, state);
+    db_err_sqlstate(err, state);
     return outcome;
 }
 
@@ -132,81 +102,13 @@ static void drop_notice(void *unused, const PGresult *result) {
     (void)result;
 }
 
-/* Our options, then those of the connection string, which would else replace ours. */
-static enum outcome options_join(const char *conninfo, char options[OPTIONS_BYTES], struct err *err) {
-    char *message = NULL;
-    PQconninfoOption *parsed = PQconninfoParse(conninfo, &message);
-    PQfreemem(message); /* it may quote a password */
-    if (!parsed) {
-        return err_set(err, FATAL, 0, "the PostgreSQL connection string cannot be read");
-    }
-    int size = snprintf(options, OPTIONS_BYTES, "%s", session_options);
-    for (PQconninfoOption *option = parsed; option->keyword; option++) {
-        if (strcmp(option->keyword, "options") == 0 && option->val) {
-            size += snprintf(options + size, OPTIONS_BYTES - (size_t)size, " %s", option->val);
-        }
-    }
-    PQconninfoFree(parsed);
-    if (size >= OPTIONS_BYTES) {
-        return err_set(err, FATAL, 0, "the options in the PostgreSQL connection string are too long");
-    }
-    return OK;
-}
-
-/* "SEVERITY:  28P01: message", as libpq words a server's refusal when asked to be verbose; "" when there is
- * none. */
-static void connect_sqlstate(const char *message, char state[6]) {
-    state[0] = '\0';
-    for (const char *at = strstr(message, ":  "); at; at = strstr(at + 3, ":  ")) {
-        if (strspn(at + 3, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5 && at[8] == ':') {
-            snprintf(state, 6, "%.5s", at + 3);
-        }
-    }
-}
-
-static enum outcome connect_failed(PGconn *connection, struct err *err) {
-    char state[6];
-    connect_sqlstate(PQerrorMessage(connection), state);
-    enum outcome outcome = state[0] ? sqlstate_outcome(state) : RETRY;
-    if (PQconnectionNeedsPassword(connection)) {
-        outcome = FATAL;
-    }
-    /* Location lines, which verbosity adds, follow the message. */
-    const char *message = PQerrorMessage(connection);
-    err_set(err, outcome, 0, "PostgreSQL: %.*s", (int)strcspn(message, "\n"), message);
-    err_sqlstate(err, state);
-    return outcome;
-}
-
-static enum outcome connect_server(struct db *db, const char *conninfo, const char *application,
-                                   struct err *err) {
-    char options[OPTIONS_BYTES];
-    enum outcome outcome = options_join(conninfo, options, err);
-    if (outcome != OK) {
-        return outcome;
-    }
-    /* A later keyword replaces an earlier one, and dbname stands for all that the connection string says. */
-    const char *keywords[] = {
-        "connect_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout",
-        "dbname",          "options",         "application_name",    "client_encoding",  NULL};
-    const char *values[] = {"5", "10", "5", "3", "25000", conninfo, options, application, "UTF8", NULL};
-    db->connection = PQconnectdbParams(keywords, values, 1);
-    if (!db->connection) {
-        return err_set(err, RETRY, ENOMEM, "PostgreSQL: out of memory");
-    }
-    if (PQstatus(db->connection) != CONNECTION_OK && strstr(PQerrorMessage(db->connection), ":  ")) {
-        /* The server answered and refused. libpq tells why by SQLSTATE only when asked before it happens. */
-        PQsetErrorVerbosity(db->connection, PQERRORS_VERBOSE);
-        PQreset(db->connection);
-    }
-    return PQstatus(db->connection) == CONNECTION_OK ? OK : connect_failed(db->connection, err);
-}
-
 static enum outcome settings_check(struct db *db, struct err *err) {
     const char *encoding = PQparameterStatus(db->connection, "server_encoding");
-    if (!encoding || strcmp(encoding, "UTF8") != 0) {
-        return err_set(err, FATAL, 0, "PostgreSQL: the database's encoding is %s, needed is UTF8",
-                       encoding ? encoding : "unknown");
+    if (!encoding) { /* every server tells it */
+        return err_set(err, RETRY, ENOMEM, "PostgreSQL: out of memory");
+    }
+    if (strcmp(encoding, "UTF8") != 0) {
+        return err_set(err, FATAL, 0, "PostgreSQL: the database's encoding is %s, needed is UTF8", encoding);
     }
     if (PQserverVersion(db->connection) < OLDEST_SERVER) {
         return err_set(err, FATAL, 0, "PostgreSQL: the server is older than version 15");
@@ -237,7 +139,7 @@ enum outcome db_open(struct db **opened, const char *conninfo, const char *appli
     if (!db) {
         return err_set(err, RETRY, ENOMEM, "out of memory");
     }
-    enum outcome outcome = connect_server(db, conninfo, application, err);
+    enum outcome outcome = db_connect(&db->connection, conninfo, application, err);
     if (outcome != OK) {
         goto out;
     }
@@ -422,6 +324,10 @@ bool db_wait(struct db *db, int timeout_ms) {
         if (unsent < 0 || !PQisBusy(db->connection)) {
             return true;
         }
+        if (db_says_no_memory(PQerrorMessage(db->connection))) {
+            db->broken = true; /* libpq 15 goes on waiting for an answer that it had no memory for */
+            return true;
+        }
         int64_t left_ms = end_ms < 0 ? -1 : end_ms - monotonic_ms();
         if (end_ms >= 0 && left_ms <= 0) {
             return false;
@@ -435,7 +341,7 @@ bool db_wait(struct db *db, int timeout_ms) {
 
 static PGresult *result_read(struct db *db) {
     (void)db_wait(db, -1);
-    return PQgetResult(db->connection);
+    return db->broken ? NULL : PQgetResult(db->connection);
 }
 
 /* The answer to the entry at the head: OK with *result, or its failure, which is the segment's from then on.

@@ -145,21 +145,25 @@ static bool take_bytes(const struct db_result *result, size_t row, int column, u
     return true;
 }
 
+/* False when memory ran out. A person left out for that would make a sealed body a clear one. */
+static bool take_text(const struct db_result *result, size_t row, int column, struct arena *arena,
+                      struct text *text) {
+    *text = arena_text(arena, db_text(result, row, column));
+    return text_present(*text) || db_is_null(result, row, column);
+}
+
 static bool take_row(const struct db_result *result, size_t at, struct arena *arena, struct relay_row *row) {
     static const enum relay_fate fates[] = {FATE_PUBLISH, FATE_SETTLED, FATE_ELSEWHERE};
     int64_t settled = db_int(result, at, 12);
     row->seq = db_int(result, at, 0);
-    row->topic = arena_text(arena, db_text(result, at, 2));
-    row->key = arena_text(arena, db_text(result, at, 3));
-    row->type = arena_text(arena, db_text(result, at, 4));
     row->decided_us = db_time(result, at, 6);
-    row->person = arena_text(arena, db_text(result, at, 7));
     row->generation = db_int(result, at, 8);
     row->category = (int)db_int(result, at, 9);
-    row->body = arena_text(arena, db_text(result, at, 10));
-    row->headers = arena_text(arena, db_text(result, at, 11));
     row->fate = fates[settled < 0 || settled > 2 ? 0 : settled];
-    return take_bytes(result, at, 1, row->row_id, ROW_ID_BYTES) &&
+    return take_text(result, at, 2, arena, &row->topic) && take_text(result, at, 3, arena, &row->key) &&
+           take_text(result, at, 4, arena, &row->type) && take_text(result, at, 7, arena, &row->person) &&
+           take_text(result, at, 10, arena, &row->body) && take_text(result, at, 11, arena, &row->headers) &&
+           take_bytes(result, at, 1, row->row_id, ROW_ID_BYTES) &&
            take_bytes(result, at, 5, row->output_id, 16) && text_present(row->body);
 }
 
@@ -194,8 +198,8 @@ static enum outcome outbox_bodies(void *opaque, struct arena *arena, struct rela
         db_put_int(seqs, rows[i]->seq);
     enum outcome outcome = run(outbox, &query_relay_bodies, params, &result, err);
     for (size_t i = 0; outcome == OK && i < count && i < db_rows(result); i++)
-        if (!db_is_null(result, i, 0))
-            rows[i]->body = arena_text(arena, db_text(result, i, 0));
+        if (!db_is_null(result, i, 0) && !take_text(result, i, 0, arena, &rows[i]->body))
+            outcome = no_memory(err);
     db_result_release(result);
     return outcome;
 }
@@ -207,11 +211,11 @@ static enum outcome outbox_mirror(void *opaque, struct arena *arena, struct rela
     enum outcome outcome = run(outbox, &query_relay_mirror, NULL, &result, err);
     for (size_t i = 0; outcome == OK && i < db_rows(result); i++) {
         struct relay_mark *mark = ARENA_PUSH(arena, marks);
-        if (!mark || !take_bytes(result, i, 2, mark->row_id, ROW_ID_BYTES)) {
+        if (!mark || !take_bytes(result, i, 2, mark->row_id, ROW_ID_BYTES) ||
+            !take_text(result, i, 0, arena, &mark->topic)) {
             outcome = no_memory(err);
             break;
         }
-        mark->topic = arena_text(arena, db_text(result, i, 0));
         mark->seq = db_int(result, i, 1);
     }
     db_result_release(result);

@@ -26,7 +26,7 @@ static struct {
     unsigned long at, times, calls;
     const char *what;
     enum failing_kind kind;
-    unsigned long tried[KINDS];
+    unsigned long tried[KINDS], ended;
     struct range ranges[LIBRARIES + 1];
     size_t range_count;
 } failing;
@@ -97,25 +97,37 @@ void failing_wake(void) {
     failing.resting--;
 }
 
-bool failing_now(enum failing_kind kind, const char *what) {
-    if (!failing.armed || failing.resting || !(failing.kinds & kind))
-        return false;
-    failing.calls++;
-    if (!failing.at || failing.calls < failing.at || failing.calls - failing.at >= failing.times)
-        return false;
+/* Whoever looks for a failure's place with a debugger stops here. */
+static void __attribute__((noinline)) fail_here(enum failing_kind kind, const char *what) {
     if (!failing.hit) {
         failing.kind = kind;
         failing.what = what;
     }
     failing.hit = true;
     errno = ENOMEM;
+}
+
+bool failing_now(enum failing_kind kind, const char *what) {
+    if (!failing.armed || failing.resting || !(failing.kinds & kind))
+        return false;
+    failing.calls++;
+    if (!failing.at || failing.calls < failing.at || failing.calls - failing.at >= failing.times)
+        return false;
+    fail_here(kind, what);
     return true;
 }
 
+void failing_ended(void) {
+    failing.ended++;
+}
+
 void failing_tell(const char *area) {
-    printf("# %s: %lu allocations, %lu of an arena, %lu library calls, %lu openings, %lu cuts\n", area,
-           failing.tried[0], failing.tried[1], failing.tried[2], failing.tried[3], failing.tried[4]);
+    printf("# %s: %lu allocations, %lu of an arena, %lu library calls, %lu openings, %lu cuts; %lu ended the "
+           "process\n",
+           area, failing.tried[0], failing.tried[1], failing.tried[2], failing.tried[3], failing.tried[4],
+           failing.ended);
     memset(failing.tried, 0, sizeof failing.tried);
+    failing.ended = 0;
 }
 
 int __lsan_do_recoverable_leak_check(void) __attribute__((weak));

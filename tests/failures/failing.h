@@ -35,7 +35,9 @@ void failing_wake(void);
 /* For wrapped calls: true when this one is to fail. */
 bool failing_now(enum failing_kind kind, const char *what);
 
-/* How many points were tried, by kind, since the start; prints it as a remark, with `area` in front. */
+/* The failure ended the process (FATAL), so that its supervisor had to start it again. */
+void failing_ended(void);
+/* Prints as a remark how many points were tried since it was called last, with `area` in front. */
 void failing_tell(const char *area);
 /* Fails when something that was allocated is lost (under AddressSanitizer only). */
 bool failing_leaked(void);

@@ -77,8 +77,10 @@ static bool run_failing(struct world *world, const struct story *story, unsigned
     bool reached = failing_disarm();
     if (outcome != OK && (!reached || outcome != FATAL))
         fail_msg("%s failed at %lu: %s", failing_what(), at, err.text);
-    if (outcome != OK)
+    if (outcome != OK) {
+        failing_ended();
         go_on(world, story);
+    }
     return reached;
 }
 

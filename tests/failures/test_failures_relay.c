@@ -36,6 +36,7 @@ static bool run_failing(void (*make)(struct world *), unsigned kinds, unsigned l
     if (outcome != OK) { /* its supervisor starts it again, unless it says that an operator must look */
         if (!reached || outcome != FATAL || refused)
             fail_msg("%s failed at %lu: %s%s", failing_what(), at, err.text, refused ? " (refused)" : "");
+        failing_ended();
         assert_int_equal(run(&err, &refused), OK);
     }
     const char *wrong = world_check(&world);
