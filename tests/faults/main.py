@@ -1,6 +1,7 @@
 """What tests/chaos runs, which says how."""
 import argparse
 import os
+import signal
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -19,6 +20,7 @@ def main():
     parser.add_argument("--pace", type=float, default=20)
     parser.add_argument("--list", action="store_true")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the stack ends with us
     if arguments.list:
         for name, fault in sorted(FAULTS.items()):
             print(f"{name:60} nasty {', '.join(map(str, fault.nasty)) or '-'}")
