@@ -46,16 +46,13 @@ struct load {
     size_t lost;                         /* lossy: how many cells were taken for empty */
     bool waits;                          /* the event just asked met something not loaded yet */
     bool arena_full;                     /* why RETRY was returned: take fewer records */
-    bool torn;                           /* why RETRY was returned: load again */
     const char *park_reason;             /* why POISON was returned: a stored cell cannot be opened */
 };
 
 /* So many parked events of one ref are brought when it may become known; the calendar brings the rest. */
 #define LOAD_PARKED_MOST 200
 
-/* OK; RETRY (arena_full and torn tell the batch from the register or vault that is away); POISON with
- * park_reason. Torn: another worker committed between two rounds, and what belongs to a person is not what
- * the person's row, read before, speaks of. */
+/* OK; RETRY (arena_full tells the batch from the register or vault that is away); POISON with park_reason. */
 enum outcome load_batch(struct load *load, const struct event *const *events, size_t count,
                         struct err *err) MUST_CHECK;
 /* Opens these cells, those open already excepted. Results as load_batch. */

@@ -106,8 +106,7 @@ static enum outcome do_acts(struct reconcile *reconcile, const struct event *act
         }
         register_postgres.rollback(&reconcile->reg);
         bool too_large = outcome == RETRY && consumer->work.load.arena_full;
-        bool changed = consumer->work.write.guard_missed || consumer->work.load.torn;
-        bool missed = outcome == RETRY && changed && ++misses < MISSES_MOST;
+        bool missed = outcome == RETRY && consumer->work.write.guard_missed && ++misses < MISSES_MOST;
         if (too_large && reconcile->act_count > 1)
             limit = reconcile->act_count / 2;
         else if (!missed)

@@ -195,15 +195,12 @@ static enum outcome settle_retry(struct consumer *consumer, struct err *err) {
     if (consumer->work.load.arena_full || (err->code == ENOMEM && !err->sqlstate[0]))
         return bisect(consumer) ? OK : settle_single(consumer, "", "too_large_for_memory", err);
     bool is_open = setup->reg_ops->is_open(setup->reg);
-    bool torn = is_open && consumer->work.load.torn;
-    if (is_open && (torn || consumer->work.write.guard_missed) && consumer->misses < MISSES_MAX) {
+    if (is_open && consumer->work.write.guard_missed && consumer->misses < MISSES_MAX) {
         metrics_add(METRIC_REDONE_BATCHES, 0, 1);
         if (consumer->misses++)
             pause_before_redo(consumer, consumer->misses);
         return OK;
     }
-    if (torn) /* under locks too: nobody changed them, they do not belong together */
-        return bisect(consumer) ? OK : settle_single(consumer, "", "damaged_row", err);
     bool contended = strncmp(err->sqlstate, "40", 2) == 0 || strcmp(err->sqlstate, "55P03") == 0;
     if (is_open && contended && consumer->redone < REDONE_MAX) {
         metrics_add(METRIC_REDONE_BATCHES, 0, 1);

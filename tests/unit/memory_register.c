@@ -347,8 +347,6 @@ static enum outcome memory_read(void *context, struct arena *arena, const struct
          text_equal(row->customer_id, key->owner) && text_equal(row->shipment_id, key->object));
     READ(notices, notices, text_equal(row->person, key->owner) && text_equal(row->notice_ref, key->object));
     memory_facts_read(memory, arena, request, rows);
-    if (fails_now(memory, FAULT_TORN) && rows->consents.count)
-        rows->consents.count--;
     return done(memory, err);
 }
 

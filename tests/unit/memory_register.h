@@ -17,7 +17,6 @@ enum memory_fault {
     FAULT_FENCED,       /* somebody claims every position just before it */
     FAULT_GUARD,        /* a guard is missed, or the like: RETRY with 40001 where there is no guard */
     FAULT_REBALANCE,    /* the group gives the partitions anew at the next poll */
-    FAULT_TORN,         /* what a read finds of somebody's consents is not what his guard counted */
     MEMORY_FAULTS
 };
 
