@@ -171,10 +171,20 @@ static bool something_stays(const struct work *work, const struct key_doom *doom
     return false;
 }
 
+static bool is_doomed(const struct work *work, const struct output *output) {
+    for (size_t i = 0; i < work->decision.dooms.count; i++) {
+        const struct doom *doom = &work->decision.dooms.at[i];
+        if (doom->category == output->category && doom->generation == output->generation &&
+            text_equal(doom->person, output->person))
+            return true;
+    }
+    return false;
+}
+
 bool doom_takes(const struct work *work, const struct output *output) {
     return work->decision.dooms.count && text_present(output->person) &&
            (output->category == CATEGORY_PROFILE || output->category == CATEGORY_DELIVERY) &&
-           state_cut_of(work->state, output->person, output->generation) &&
+           (is_doomed(work, output) || state_cut_of(work->state, output->person, output->generation)) &&
            !delivery_stays(work, output->person, output->generation, output->customer_id,
                            output->shipment_id);
 }

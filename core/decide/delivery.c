@@ -141,8 +141,10 @@ static enum outcome shipment_moved(struct decision *decision, struct shipment *s
 /* Erased persons follow, of whom it was or is. */
 static enum outcome persons_follow(struct decision *decision, const struct event *event,
                                    const struct shipment *shipment, const struct before *before) {
-    if (before->erasure != SHIPMENT_KEPT && !text_equal(before->person, shipment->person))
+    if (before->erasure != SHIPMENT_KEPT && !text_equal(before->person, shipment->person)) {
+        TRY(erasure_doom_rings(decision, before->person, CATEGORY_DELIVERY)); /* it waits for him no more */
         TRY(erasure_follow(decision, event, before->person));
+    }
     if (before->erasure == SHIPMENT_KEPT && shipment->erasure == SHIPMENT_KEPT)
         return OK;
     return erasure_follow(decision, event, shipment->person);

@@ -101,6 +101,11 @@ bool erasure_refuses(const struct decision *decision, struct text person, int64_
 /* The keys of the category in that ring go. */
 enum outcome erasure_doom(struct decision *decision, struct text person, int64_t generation,
                           enum category category) MUST_CHECK;
+/* The same in each ring that the person has ever had: what has moved to another generation, or was another
+ * consignee's since, left its copies under the keys of the former. What stays is sealed anew
+ * (consumer/doom.h). */
+enum outcome erasure_doom_rings(struct decision *decision, struct text person,
+                                enum category category) MUST_CHECK;
 /* What this batch made or moved belongs to the person's whole, if that is loaded. */
 enum outcome erasure_lists_shipment(struct decision *decision, struct text person,
                                     const struct shipment *shipment) MUST_CHECK;

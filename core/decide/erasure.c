@@ -81,6 +81,14 @@ enum outcome erasure_doom(struct decision *decision, struct text person, int64_t
     return OK;
 }
 
+enum outcome erasure_doom_rings(struct decision *decision, struct text person, enum category category) {
+    const struct person *guard = state_find_guard(decision->state, person);
+    TRY(erasure_doom(decision, person, GENERATION_FIRST, category));
+    for (size_t i = 0; guard && i < guard->facts.cuts.count; i++)
+        TRY(erasure_doom(decision, person, guard->facts.cuts.at[i].cut_us, category));
+    return OK;
+}
+
 /* ---- shipments ---- */
 
 /* Of what a restored register had lost nothing waits: its facts up to the cut are taken in no more. */
@@ -121,7 +129,7 @@ enum outcome erasure_shipment(struct decision *decision, struct shipment *shipme
         return OK;
     }
     TRY(shipment_touch(decision, shipment));
-    return sealed ? erasure_doom(decision, shipment->person, shipment->generation, CATEGORY_DELIVERY) : OK;
+    return sealed ? erasure_doom_rings(decision, shipment->person, CATEGORY_DELIVERY) : OK;
 }
 
 enum outcome erasure_lists_shipment(struct decision *decision, struct text person,
@@ -298,6 +306,9 @@ enum outcome erasure_cut(struct decision *decision, const struct event *event, s
     TRY(regenerate_person(decision, guard, newest_us));
     TRY(regenerate_orders(decision, guard));
     TRY(regenerate_shipments(decision, guard));
+    if (cause == CUT_REQUEST &&
+        !delivery_kept(decision->policy)) /* also what has become another consignee's */
+        TRY(erasure_doom_rings(decision, person, CATEGORY_DELIVERY));
     TRY(consent_recut(decision, person));
     TRY(address_recut(decision, event, person));
     TRY(permission_follow(decision, event, person, TEXT_ABSENT));

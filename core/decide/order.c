@@ -29,7 +29,7 @@ static enum outcome claim_cut(struct decision *decision, struct order *order) {
     if (!cell_drop(&order->claim))
         return OK;
     TRY(order_touch(decision, order));
-    return sealed ? erasure_doom(decision, order->customer_id, order->generation, CATEGORY_CLAIM) : OK;
+    return sealed ? erasure_doom_rings(decision, order->customer_id, CATEGORY_CLAIM) : OK;
 }
 
 enum outcome order_recut(struct decision *decision, struct order *order) {

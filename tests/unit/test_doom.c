@@ -312,6 +312,46 @@ static void test_published_rows_stay_as_they_are(void **state) {
     free(world);
 }
 
+static void publish_erasure(struct world *world, const char *id, const char *time) {
+    char data[512];
+    snprintf(data, sizeof data,
+             "{\"request_id\":\"%s\",\"kind\":\"erasure\",\"subject\":{\"customer_id\":\"c1\"},"
+             "\"channel\":\"account\",\"identity\":\"account\"}",
+             id);
+    memory_register_publish(&world->memory, "privacy.request.v1", id, "privacy.request.received", id, time,
+                            data);
+}
+
+/* Given a shipment that a cut before it has moved to another generation, when it is erased there, then what
+ * the ring of the former one had sealed opens no more either: the row of the outbox, old copies of the cell.
+ */
+static void test_what_has_moved_goes_from_every_ring(void **state) {
+    struct world *world = calloc(1, sizeof *world);
+    (void)state;
+    world_empty(world);
+    publish_requested(world, "s1");
+    consume(world);
+    struct text old = shipment_row(world, "s1")->delivery.sealed;
+    assert_true(row_opens(world, 0) && delivery_opens(world, old, "s1"));
+    publish_erasure(world, "q1", "2026-05-10T10:00:00Z");
+    consume(world);
+    assert_int_equal(world->memory.outbox.count, 2); /* disclosed anew, in its new generation */
+    assert_true(world->memory.outbox.at[1].generation != GENERATION_FIRST);
+    destroy(world);
+    memory_register_publish(&world->memory, "shop.shipment.v1", "c1", "shop.shipment.cancelled", "s1-",
+                            "2026-05-12T10:00:00Z",
+                            "{\"shipment_id\":\"s1\",\"order_id\":\"o1\",\"customer_id\":\"c1\"}");
+    publish_erasure(world, "q2", "2026-05-13T10:00:00Z");
+    consume(world);
+    assert_int_equal(shipment_row(world, "s1")->delivery.until, DATE_NONE);
+    destroy(world);
+    for (size_t i = 0; i < world->memory.outbox.count; i++)
+        assert_false(row_opens(world, i));
+    assert_false(delivery_opens(world, old, "s1"));
+    world_release(world);
+    free(world);
+}
+
 /* Given a tombstone whose person the register does not know, when a fact names him, then he takes it over:
  * the fact belongs to the generation after the cut. */
 static void test_orphan_is_taken_over(void **state) {
@@ -358,9 +398,11 @@ static void test_orphan_is_taken_over(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_what_waits_is_sealed_anew), cmocka_unit_test(test_whole_must_be_loaded),
-        cmocka_unit_test(test_disclosed_and_erased_at_once), cmocka_unit_test(test_orphan_is_taken_over),
-        cmocka_unit_test(test_published_rows_stay_as_they_are)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_what_waits_is_sealed_anew),
+                                       cmocka_unit_test(test_whole_must_be_loaded),
+                                       cmocka_unit_test(test_disclosed_and_erased_at_once),
+                                       cmocka_unit_test(test_orphan_is_taken_over),
+                                       cmocka_unit_test(test_published_rows_stay_as_they_are),
+                                       cmocka_unit_test(test_what_has_moved_goes_from_every_ring)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
