@@ -279,6 +279,25 @@ static enum outcome read_round(struct load *load, struct err *err) {
     return outcome;
 }
 
+/* Each statement sees what is committed when it begins: between that of the persons and that of their
+ * consents another worker may have stored one. Store would miss the person's guard; decide, which counts on
+ * having all of them, must not come to see it. */
+static enum outcome consents_whole(struct load *load, struct err *err) {
+    for (size_t i = 0; i < load->room; i++) {
+        const struct load_entry *entry = &load->entries[i];
+        size_t count;
+        if (!entry->used || entry->kind != NEED_CONSENTS)
+            continue;
+        const struct person *guard = state_find_guard(load->state, entry->owner);
+        (void)state_consents_of(load->state, entry->owner, &count);
+        if (count == (size_t)(guard ? guard->facts.consents : 0))
+            continue;
+        load->overtaken = true;
+        return err_set(err, RETRY, 0, "somebody changed what was being loaded");
+    }
+    return OK;
+}
+
 enum outcome load_batch(struct load *load, const struct event *const *events, size_t count, struct err *err) {
     const struct event **asking = ARENA_ARRAY(load->arena, const struct event *, count ? count : 1);
     if (!asking)
@@ -304,5 +323,5 @@ enum outcome load_batch(struct load *load, const struct event *const *events, si
             return outcome;
         load->unopened.count = 0;
     }
-    return OK;
+    return consents_whole(load, err);
 }

@@ -46,13 +46,15 @@ struct load {
     size_t lost;                         /* lossy: how many cells were taken for empty */
     bool waits;                          /* the event just asked met something not loaded yet */
     bool arena_full;                     /* why RETRY was returned: take fewer records */
+    bool overtaken;                      /* ... or: another worker changed it meanwhile, redo */
     const char *park_reason;             /* why POISON was returned: a stored cell cannot be opened */
 };
 
 /* So many parked events of one ref are brought when it may become known; the calendar brings the rest. */
 #define LOAD_PARKED_MOST 200
 
-/* OK; RETRY (arena_full tells the batch from the register or vault that is away); POISON with park_reason. */
+/* OK; RETRY (arena_full and overtaken tell the batch from the register or vault that is away); POISON with
+ * park_reason. */
 enum outcome load_batch(struct load *load, const struct event *const *events, size_t count,
                         struct err *err) MUST_CHECK;
 /* Opens these cells, those open already excepted. Results as load_batch. */

@@ -195,7 +195,8 @@ static enum outcome settle_retry(struct consumer *consumer, struct err *err) {
     if (consumer->work.load.arena_full || (err->code == ENOMEM && !err->sqlstate[0]))
         return bisect(consumer) ? OK : settle_single(consumer, "", "too_large_for_memory", err);
     bool is_open = setup->reg_ops->is_open(setup->reg);
-    if (is_open && consumer->work.write.guard_missed && consumer->misses < MISSES_MAX) {
+    bool overtaken = consumer->work.write.guard_missed || consumer->work.load.overtaken;
+    if (is_open && overtaken && consumer->misses < MISSES_MAX) {
         metrics_add(METRIC_REDONE_BATCHES, 0, 1);
         if (consumer->misses++)
             pause_before_redo(consumer, consumer->misses);

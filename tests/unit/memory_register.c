@@ -342,6 +342,8 @@ static enum outcome memory_read(void *context, struct arena *arena, const struct
     READ(refs, refs, text_equal(row->ref, key->owner));
     memory_parked_read(memory, arena, request, rows);
     READ(persons, persons, text_equal(row->person, key->owner));
+    if (memory->between_reads)
+        memory->between_reads(memory);
     READ(orders, orders, text_equal(row->customer_id, key->owner) && text_equal(row->order_id, key->object));
     READ(shipments, shipments,
          text_equal(row->customer_id, key->owner) && text_equal(row->shipment_id, key->object));

@@ -78,6 +78,8 @@ struct memory_register {
     const char *stale; /* this topic's first record comes once more, from before the last assign */
     int64_t now_us;
     const char *poison; /* a write that touches this order is refused with 22P05 */
+    /* A read has found the persons and comes to what is theirs: another worker gets in between. */
+    void (*between_reads)(struct memory_register *memory);
     /* the fault: at the fault_at-th call of a table */
     enum memory_fault fault;
     unsigned long fault_at, calls;

@@ -454,6 +454,57 @@ static void test_stale_record_parks_nothing(void **state) {
     free(world);
 }
 
+/* ---- a rival between two reads ---- */
+
+static struct row_person rivals_row;
+
+static struct row_person *guard_row(struct memory_register *memory, const char *person) {
+    for (size_t i = 0; i < memory->persons.count; i++)
+        if (text_is(memory->persons.at[i].person, person) &&
+            memory->persons.at[i].generation == GENERATION_FIRST)
+            return &memory->persons.at[i];
+    fail_msg("no row of %s", person);
+    return NULL;
+}
+
+static void rival_has_committed(struct memory_register *memory) {
+    *guard_row(memory, "c1") = rivals_row;
+    memory->between_reads = NULL;
+}
+
+static void object(struct world *world, const char *id) {
+    memory_register_publish(&world->memory, "shop.consent.v1", "c1", "shop.consent.objected", id,
+                            "2026-05-06T10:00:00Z",
+                            "{\"customer_id\":\"c1\",\"method\":\"customer_service\"}");
+}
+
+/* Given that another worker stores a consent after this one has read the person and before it reads his
+ * consents, then the batch is done again, and no consent is lost. */
+static void test_consents_change_between_reads(void **state) {
+    struct world *world = calloc(1, sizeof *world);
+    struct err err;
+    (void)state;
+    world_empty(world, 0);
+    object(world, "o1");
+    run(world, 1);
+    struct row_person before = *guard_row(&world->memory, "c1");
+    object(world, "o2");
+    for (int turns = 0; turns < 20; turns++)
+        assert_int_equal(consume_turn(&world->consumer, 100, &err), OK);
+    assert_int_equal(world->memory.consents.count, 2);
+    rivals_row = *guard_row(&world->memory, "c1");
+    *guard_row(&world->memory, "c1") = before;
+    world->memory.between_reads = rival_has_committed;
+    object(world, "o3");
+    for (int turns = 0; turns < 20; turns++)
+        assert_int_equal(consume_turn(&world->consumer, 100, &err), OK);
+    assert_null(world->memory.between_reads);
+    assert_int_equal(world->memory.consents.count, 3);
+    assert_true(through(world));
+    world_release(world);
+    free(world);
+}
+
 static void expect_reason(struct world *world, const char *code) {
     struct err err;
     char reason[200];
@@ -528,6 +579,7 @@ int main(void) {
         cmocka_unit_test(test_many_expire),
         cmocka_unit_test(test_bad_act_holds_up_no_other),
         cmocka_unit_test(test_too_large_for_memory_parks),
+        cmocka_unit_test(test_consents_change_between_reads),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
