@@ -3,7 +3,7 @@
 
 /* More rounds than any chain of needs is long: ref, request, persons, their wholes, shipments, orders,
  * whoever has their addresses, and refs with what is parked under them. */
-#define ROUNDS_MAX 16
+#define ROUNDS_MAX 32
 
 enum outcome load_full(struct load *load, struct err *err) {
     load->arena_full = true;
@@ -300,13 +300,14 @@ static enum outcome consents_whole(struct load *load, struct err *err) {
 
 enum outcome load_batch(struct load *load, const struct event *const *events, size_t count, struct err *err) {
     const struct event **asking = ARENA_ARRAY(load->arena, const struct event *, count ? count : 1);
+    size_t all = count;
     if (!asking)
         return load_full(load, err);
     memcpy(asking, events, count * sizeof(*asking));
     for (int round = 0; count; round++) {
         if (round == ROUNDS_MAX)
             return err_set(err, FATAL, 0, "an event's needs have no end");
-        size_t still = 0;
+        size_t still = 0, hints = state_hints(load->state);
         for (size_t i = 0; i < count; i++) {
             load->waits = false;
             if (decide_needs(asking[i], load->policy, load->ref_key, load->state, load->arena, touch, load) !=
@@ -316,6 +317,10 @@ enum outcome load_batch(struct load *load, const struct event *const *events, si
                 asking[still++] = asking[i];
         }
         count = still;
+        if (hints != state_hints(load->state)) { /* word for those asked before, too */
+            count = all;
+            memcpy(asking, events, count * sizeof(*asking));
+        }
         enum outcome outcome = read_round(load, err);
         if (outcome == OK)
             outcome = load_open(load, load->unopened.at, load->unopened.count, err);

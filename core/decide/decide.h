@@ -86,7 +86,9 @@ bool cut_erases(const struct policy *policy, struct text person, const struct cu
  * a thing for loaded when the state has it; cells are asked for only once their row is loaded, so `touch`
  * must take further cells of what is there already. load asks in rounds, since a ref must be resolved before
  * its shipment is known and a shipment before its order; each round asks every event of the batch, loads what
- * is new, and ends when nothing is. `touch` is called for each thing; the state tells what is loaded already.
+ * is new, and ends when nothing is and no event has left word for others (state_hints). An event of which all
+ * is loaded need not be asked again until then. `touch` is called for each thing; the state tells what is
+ * loaded already.
  */
 enum need_kind {
     NEED_REF,

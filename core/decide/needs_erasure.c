@@ -119,6 +119,7 @@ static enum outcome leave_hint(const struct asking *asking, struct person *guard
     int64_t *list = guard->hint.cuts.at;
     memmove(list + at + 1, list + at, (guard->hint.cuts.count - 1 - at) * sizeof(*list));
     list[at] = cut_us;
+    state_hinted(asking->state);
     return OK;
 }
 
@@ -164,6 +165,7 @@ static enum outcome hint_person(const struct asking *asking, struct request *req
     if (!hint)
         return RETRY;
     *hint = person;
+    state_hinted(asking->state);
     return OK;
 }
 

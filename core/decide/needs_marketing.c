@@ -193,13 +193,20 @@ static enum outcome others_needs(struct asking *asking, struct text person, stru
 
 /* ---- the person himself ---- */
 
-/* Leaves word for events that come later in the batch. */
+static void leave_hint(const struct asking *asking, struct person *guard, unsigned hint) {
+    if (!(guard->marketing_hints & hint))
+        state_hinted(asking->state);
+    guard->marketing_hints |= hint;
+}
+
+/* Leaves word for other events of the batch: for those that come later, and for those that bring what this
+ * one will find. */
 static void leave_hints(const struct asking *asking, struct person *guard) {
     const struct event *event = asking->event;
     if (event->type == CONSENT_OBJECTED)
-        guard->marketing_hints |= HINT_OBJECTS;
+        leave_hint(asking, guard, HINT_OBJECTS);
     if (event->type == CONSENT_GRANTED || (guard->facts.consents && may_allow(event)))
-        guard->marketing_hints |= HINT_LETTER;
+        leave_hint(asking, guard, HINT_LETTER);
 }
 
 /* The entries of all his addresses may be armed by this event, or dropped. */
@@ -219,7 +226,7 @@ static enum outcome person_needs(struct asking *asking, struct person *guard, co
     leave_hints(asking, guard);
     TRY(ask_tokens(asking, guard, &tokens));
     if (tokens)
-        guard->marketing_hints |= HINT_OBJECTS;
+        leave_hint(asking, guard, HINT_OBJECTS);
     TRY(permission_needs(asking, guard));
     bool arms = may_arm(asking, guard, tokens);
     if (arms)

@@ -74,7 +74,10 @@ static enum outcome leave_hint(const struct asking *asking, struct shipment *shi
     for (struct unit_hint *hint = shipment->hints; hint; hint = hint->next, count++) {
         if (!unit_same(&hint->unit, unit))
             continue;
-        hint->again |= hint->event != asking->event;
+        if (!hint->again && hint->event != asking->event) {
+            hint->again = true;
+            state_hinted(asking->state);
+        }
         return OK;
     }
     struct unit_hint *hint = count < HINTS_MOST ? ARENA_NEW(asking->arena, struct unit_hint) : NULL;
@@ -82,6 +85,7 @@ static enum outcome leave_hint(const struct asking *asking, struct shipment *shi
         return RETRY;
     *hint = (struct unit_hint){.next = shipment->hints, .unit = *unit, .event = asking->event};
     shipment->hints = hint;
+    state_hinted(asking->state);
     return OK;
 }
 
@@ -140,8 +144,10 @@ static enum outcome ask_shipment_ref(const struct asking *asking) {
 static enum outcome consignee_needs(struct asking *asking, struct text person) {
     TRY(ask_person(asking, person));
     struct person *guard = state_find_guard(asking->state, person);
-    if (guard)
+    if (guard && !guard->hint.shipping) {
         guard->hint.shipping = true;
+        state_hinted(asking->state);
+    }
     return needs_follow(asking, person, 0);
 }
 

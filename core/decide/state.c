@@ -40,6 +40,7 @@ struct state {
     LIST(struct consent *) consents;
     LIST(struct request *) requests;
     LIST(struct address *) addresses;
+    size_t hints;
 };
 
 /* The consents of one person. */
@@ -342,6 +343,14 @@ struct consent *const *state_consents_of(const struct state *state, struct text 
     const struct consent_list *list = map_find(&state->consents_map, person, TEXT_ABSENT, 0);
     *count = list ? list->consents.count : 0;
     return list ? list->consents.at : NULL;
+}
+
+void state_hinted(struct state *state) {
+    state->hints++;
+}
+
+size_t state_hints(const struct state *state) {
+    return state->hints;
 }
 
 struct person *state_find_guard(const struct state *state, struct text person) {

@@ -388,6 +388,9 @@ struct notice {
 struct state; /* maps over the above; opaque */
 
 struct state *state_new(struct arena *arena); /* lives in the arena; NULL when it is full */
+/* decide_needs has left word for other events of the batch: how often so far. */
+void state_hinted(struct state *state);
+size_t state_hints(const struct state *state);
 
 /* Each finds or makes: a made one is empty (revision 0, stored false, TIME_NONE, DATE_NONE) and means "no
  * row". Keys are copied into the arena. NULL only when the arena is full. */

@@ -62,8 +62,9 @@ static enum verdict run(struct fold *fold, const struct event *const *events, si
     enum verdict verdict = VERDICT_APPLIED;
     arena_reset(&fold->batch);
     struct loading loading = {.fold = fold, .state = state_new(&fold->batch), .news = true};
-    while (loading.news) {
+    for (size_t hints = 0; loading.news || hints != state_hints(loading.state);) {
         loading.news = false;
+        hints = state_hints(loading.state);
         for (size_t i = 0; i < count; i++)
             assert_int_equal(decide_needs(events[i], fold->policy, &fold->ref_key, loading.state,
                                           &fold->batch, fold_load, &loading),

@@ -8,6 +8,7 @@
 
 #include "consumer/consume.h"
 #include "core/log.h"
+#include "core/metrics.h"
 #include "core/seal.h"
 #include "tests/unit/consume_sample.h"
 #include "tests/unit/memory_dump.h"
@@ -505,6 +506,41 @@ static void test_consents_change_between_reads(void **state) {
     free(world);
 }
 
+static void say(struct world *world, const char *type, const char *customer, const char *id, const char *time,
+                const char *rest) {
+    char topic[32], data[512];
+    snprintf(topic, sizeof topic, "%.*s.v1", (int)(strrchr(type, '.') - type), type);
+    snprintf(data, sizeof data, "{\"customer_id\":\"%s\",%s}", customer, rest);
+    memory_register_publish(&world->memory, topic, customer, type, id, time, data);
+}
+#define REGISTERED                                                                                           \
+    "\"kind\":\"account\",\"contact\":{\"email\":\"one@example.fi\"},\"notice\":{\"id\":\"n1\","             \
+    "\"sha256\":\"abababababababababababababababababababababababababababababababab\",\"language\":\"fi\"}"
+
+/* Given c2, of whom all is loaded at once, when one batch brings that he has the address of c1 and that he
+ * objects, then the first of the two asks for c1 too, though it is the second that concerns him. */
+static void test_later_event_concerns_whom_an_earlier_names(void **state) {
+    struct world *world = calloc(1, sizeof *world);
+    struct err err;
+    (void)state;
+    world_empty(world, 0);
+    say(world, "shop.customer.registered", "c1", "r1", "2026-05-01T10:00:00Z", REGISTERED);
+    object(world, "o1");
+    say(world, "shop.order.placed", "c2", "p1", "2026-05-01T10:00:00Z",
+        "\"order_id\":\"o1\",\"guest\":false,\"currency\":\"EUR\",\"total\":1,\"lines\":[{\"sku\":\"a\","
+        "\"quantity\":1,\"price\":1}]");
+    run(world, 10);
+    int64_t redone = metrics_value(METRIC_REDONE_BATCHES, 0);
+    say(world, "shop.customer.registered", "c2", "r2", "2026-05-02T10:00:00Z", REGISTERED);
+    say(world, "shop.consent.objected", "c2", "o2", "2026-05-03T10:00:00Z", "\"method\":\"one_click\"");
+    for (int turns = 0; turns < 20; turns++)
+        assert_int_equal(consume_turn(&world->consumer, 100, &err), OK);
+    assert_int_equal(metrics_value(METRIC_REDONE_BATCHES, 0), redone);
+    assert_true(through(world));
+    world_release(world);
+    free(world);
+}
+
 static void expect_reason(struct world *world, const char *code) {
     struct err err;
     char reason[200];
@@ -580,6 +616,7 @@ int main(void) {
         cmocka_unit_test(test_bad_act_holds_up_no_other),
         cmocka_unit_test(test_too_large_for_memory_parks),
         cmocka_unit_test(test_consents_change_between_reads),
+        cmocka_unit_test(test_later_event_concerns_whom_an_earlier_names),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
