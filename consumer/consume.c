@@ -221,7 +221,7 @@ static enum outcome load_work(struct consumer *consumer, struct err *err) {
         if (work->items[i].refusal.reason == REASON_NONE)
             events[count++] = &work->items[i].event;
     enum outcome outcome = load_batch(&work->load, events, count, err);
-    if (outcome != OK || consumer->misses <= MISSES_BEFORE_LOCKS)
+    if ((outcome != OK && !work->load.overtaken) || consumer->misses <= MISSES_BEFORE_LOCKS)
         return outcome;
     /* What is to be locked is known only after a load; what was loaded is then read again under the locks. */
     size_t person_count, locked = 0;

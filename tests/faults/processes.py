@@ -77,7 +77,6 @@ def at_label(world, random, what, done):
             provoke(world, process, label)
         raise NotStruck(f"nobody passed {label}")
     finally:
-        world.keep()
         for one in others:
             one.take_back_order()
 

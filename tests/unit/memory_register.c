@@ -206,7 +206,7 @@ static enum outcome memory_assigned(void *context, struct arena *arena, struct t
     MAY_FAIL();
     *places = ARENA_ARRAY(arena, struct topic_place, memory->positions.count);
     *count = 0;
-    for (size_t i = 1; i < memory->positions.count && !memory->idle; i++)
+    for (size_t i = 1; i < memory->positions.count; i++)
         (*places)[(*count)++] = (struct topic_place){.topic = text_of(memory->positions.at[i].topic)};
     return OK;
 }

@@ -74,7 +74,6 @@ struct memory_register {
     struct write *pending;
     bool connected, reassigned;
     bool register_away, broker_away; /* until the test says otherwise */
-    bool idle;                       /* the group gives nothing, likewise */
     const char *stale; /* this topic's first record comes once more, from before the last assign */
     int64_t now_us;
     const char *poison; /* a write that touches this order is refused with 22P05 */

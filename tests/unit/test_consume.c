@@ -575,32 +575,8 @@ static void test_reason_of_an_outage(void **state) {
     free(world);
 }
 
-/* Given a worker that the group gives nothing, when the register was away and is back, then it is ready:
- * nothing that it does would tell it so. */
-static void test_idle_worker_is_ready_again(void **state) {
-    struct world *world = calloc(1, sizeof *world);
-    struct err err;
-    char reason[200];
-    (void)state;
-    world_empty(world, 0);
-    sample_all(&world->memory);
-    world->memory.register_away = true;
-    start(world, 100);
-    expect_reason(world, "register_away");
-    world->memory.idle = world->memory.reassigned = true;
-    expect_reason(world, "register_away");
-    world->memory.register_away = false;
-    for (int turns = 0; turns < 100; turns++)
-        assert_int_equal(consume_turn(&world->consumer, 100, &err), OK);
-    if (!consumer_ready(&world->consumer, reason, sizeof reason))
-        fail_msg("%s", reason);
-    world_release(world);
-    free(world);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_idle_worker_is_ready_again),
         cmocka_unit_test(test_any_fault_in_one_batch),
         cmocka_unit_test(test_any_fault_in_small_batches),
         cmocka_unit_test(test_any_fault_among_consents),
