@@ -258,8 +258,9 @@ class World:
             if process.daemon is None or process.running:
                 continue
             code = process.daemon.process.returncode
-            if not process.doomed and not (process.ordered and code == -signal.SIGKILL):
-                process.doomed = True
+            expected = process.doomed or (process.ordered and code == -signal.SIGKILL)
+            process.doomed = True  # told once, though it may not be started at once
+            if not expected:
                 self.say(f"{process.name} ended with {code}: {process.tail()}")
             if process.wanted and time.monotonic() - process.begun > START_EVERY_S:
                 process.start()
