@@ -17,7 +17,7 @@ import topics  # noqa: F401
 from judge import Judge
 from stack import Failed, headers_of
 from table import FAULTS, NotStruck
-from world import World
+from world import RECOVERY_S, World
 
 A_WORLD = 60   # faults; then all is judged, and the next world begins
 SHOWN = 12     # anomalies of each kind
@@ -124,27 +124,28 @@ def portrait(world):
 
 
 def judged(world, tally, name):
-    """The shop closes; then the independent judge over everything, and what else must hold of a world at rest."""
+    """The shop closes; then the independent judge over everything."""
     try:
         world.settle()
         tally.check(f"{name}: everything is through", True)
     except Failed as error:
         tally.check(f"{name}: everything is through", False, f"{error}\n{portrait(world)}")
-    judge = Judge(world.stack)
-    found = judge.run()
-    counts = collections.Counter(kind for kind, _ in found)
-    shown = collections.Counter()
-    lines = []
+    found = Judge(world.stack).run()
+    counts, lines = collections.Counter(), []
     for kind, what in found:
-        shown[kind] += 1
-        if shown[kind] <= SHOWN:
+        counts[kind] += 1
+        if counts[kind] <= SHOWN:
             lines.append(f"{kind}: {what}"[:600])
-    tally.check(f"{name}: the judge of {judge.inputs} records, {len(judge.dead)} dead letters, {judge.lines} lines and "
-                f"{judge.outputs} outputs finds no anomaly", not found, f"{dict(counts)}\n" + "\n".join(lines))
+    tally.check(f"{name}: the judge finds no anomaly in what became of {world.load.sent} events of the shop", not found,
+                f"{dict(counts)}\n" + "\n".join(lines))
+
+
+def ended(world, tally, name):
+    """What else must hold of a world that comes to its end."""
     before = len(world.anomalies)
     world.stop_daemons()
     world.look_through_logs()
-    tally.check(f"{name}: daemons end when asked, their logs are clean", len(world.anomalies) == before,
+    tally.check(f"{name}: the daemons end when asked, their logs are clean", len(world.anomalies) == before,
                 "\n".join(world.anomalies[before:]))
 
 
@@ -191,7 +192,9 @@ def run(build, count, seed, a_world=A_WORLD, only=None, pace=20):
                 prefix = f"[{done}/{len(plan)}, eta {eta / 60:.0f} min]"
                 if not strike(world, tally, name, spell, chance, prefix):
                     break
-            judged(world, tally, f"seed {seed}, the world of faults {first + 1} to {done}")
+            name = f"seed {seed}, the world of faults {first + 1} to {done}"
+            judged(world, tally, name)
+            ended(world, tally, name)
             if len(tally.failures) > failures:
                 keep_remains(world, seed)
         finally:
