@@ -1,8 +1,10 @@
 """A campaign: faults by a seeded schedule, quiet spells between, recovery awaited after each and timed, worlds judged whole."""
 import collections
+import json
 import os
 import random
 import shutil
+import signal
 import statistics
 import tempfile
 import time
@@ -13,9 +15,9 @@ import servers  # noqa: F401
 import state  # noqa: F401
 import topics  # noqa: F401
 from judge import Judge
-from stack import Failed
+from stack import Failed, headers_of
 from table import FAULTS, NotStruck
-from world import World
+from world import RECOVERY_S, World
 
 A_WORLD = 60   # faults; then all is judged, and the next world begins
 SHOWN = 12     # anomalies of each kind
@@ -67,13 +69,14 @@ def strike(world, tally, name, spell, chance, prefix):
     """One fault and the recovery from it. False when this world is past saving."""
     fault, kind = FAULTS[name], tally.kinds[name]
     world.quiet(spell)
-    before = len(world.anomalies)
+    before, counted = len(world.anomalies), False
     began = time.monotonic()
     try:
         if not fault.fits(world):
             raise NotStruck("not in this world")
         told = fault.strike(world, chance)
         kind["struck"] += 1
+        counted = True
         took = world.recovered(fault.deadline)
         fine = len(world.anomalies) == before
     except NotStruck as missed:
@@ -81,7 +84,7 @@ def strike(world, tally, name, spell, chance, prefix):
         print(f"# {prefix} {name}: not struck: {missed}", flush=True)
         return mend(world, tally, name)
     except Exception as error:  # a broken fault must not end the campaign
-        kind["struck"] += told_struck(kind, error)
+        kind["struck"] += not counted
         tally.check(f"{prefix} {name}", False, f"{type(error).__name__}: {error}\n" + portrait(world))
         return mend(world, tally, name)
     if fine:
@@ -94,18 +97,13 @@ def strike(world, tally, name, spell, chance, prefix):
     return True
 
 
-def told_struck(kind, error):
-    """A fault that failed before it was counted counts all the same."""
-    return 0 if getattr(error, "counted", False) else 1
-
-
 def mend(world, tally, name):
     """After a fault that went wrong: everything as a supervisor and an operator would leave it. Whether that helps."""
     for process in world.processes.values():
         process.wanted = True
         process.take_back_order()
         process.heal()
-        process.signal(18)
+        process.signal(signal.SIGCONT)
     try:
         for disk in world.disks.values():
             disk.clear()
@@ -126,36 +124,56 @@ def portrait(world):
 
 
 def judged(world, tally, name):
-    """The shop closes; then the independent judge over everything, and what else must hold of a world at rest."""
+    """The shop closes; then the independent judge over everything."""
     try:
         world.settle()
         tally.check(f"{name}: everything is through", True)
     except Failed as error:
         tally.check(f"{name}: everything is through", False, f"{error}\n{portrait(world)}")
-    judge = Judge(world.stack)
-    found = judge.run()
-    counts = collections.Counter(kind for kind, _ in found)
-    shown = collections.Counter()
-    lines = []
+    found = Judge(world.stack).run()
+    counts, lines = collections.Counter(), []
     for kind, what in found:
-        shown[kind] += 1
-        if shown[kind] <= SHOWN:
+        counts[kind] += 1
+        if counts[kind] <= SHOWN:
             lines.append(f"{kind}: {what}"[:600])
-    tally.check(f"{name}: the judge of {judge.inputs} records, {len(judge.dead)} dead letters, {judge.lines} lines and "
-                f"{judge.outputs} outputs finds no anomaly", not found, f"{dict(counts)}\n" + "\n".join(lines))
+    tally.check(f"{name}: the judge finds no anomaly in what became of {world.load.sent} events of the shop", not found,
+                f"{dict(counts)}\n" + "\n".join(lines))
+
+
+def ended(world, tally, name):
+    """What else must hold of a world that comes to its end."""
     before = len(world.anomalies)
     world.stop_daemons()
     world.look_through_logs()
-    tally.check(f"{name}: daemons end when asked, their logs are clean", len(world.anomalies) == before,
+    tally.check(f"{name}: the daemons end when asked, their logs are clean", len(world.anomalies) == before,
                 "\n".join(world.anomalies[before:]))
 
 
-def keep_for_later(world, seed):
-    """The whole world of a failure, for whoever wants to understand it: data, logs, configuration."""
-    kept = os.path.join(tempfile.gettempdir(), f"{KEPT}-{seed}-{int(time.time())}")
-    os.makedirs(kept)
-    shutil.copytree(os.path.join(world.directory, "log"), os.path.join(kept, "log"))
-    print(f"# its logs are in {kept}", flush=True)
+def keep_remains(world, seed):
+    """What a reader needs to understand a failure: logs, inputs, outputs, the dump and the register's tables as text."""
+    kept = tempfile.mkdtemp(prefix=f"{KEPT}-{seed}-")
+    shutil.copytree(os.path.join(world.directory, "log"), os.path.join(kept, "log"),
+                    ignore=shutil.ignore_patterns("register-*", "vault-*"))
+    topics = [topic for topic in world.stack.topics() if not topic.startswith("__")]
+    with open(os.path.join(kept, "records.jsonl"), "w", encoding="utf-8") as file:
+        for one in world.stack.read_all(*topics):
+            file.write(json.dumps({"topic": one.topic(), "partition": one.partition(), "offset": one.offset(),
+                                   "timestamp": one.timestamp()[1], "key": shown(one.key()), "headers": headers_of(one),
+                                   "value": shown(one.value())}, ensure_ascii=False) + "\n")
+    with open(os.path.join(kept, "dump.jsonl"), "w", encoding="utf-8") as file:
+        file.write("\n".join(world.stack.dump("--open", "--reason", "a failure of a test")))
+    with world.stack.register() as register:
+        names = register.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        for name, in names:
+            with open(os.path.join(kept, name + ".csv"), "wb") as file, \
+                    register.cursor().copy(f"COPY (SELECT * FROM {name}) TO STDOUT CSV HEADER") as rows:
+                for row in rows:
+                    file.write(row)
+    print(f"# its remains are in {kept}", flush=True)
+
+
+def shown(value):
+    return None if value is None else value.decode("utf-8", "backslashreplace")
 
 
 def run(build, count, seed, a_world=A_WORLD, only=None, pace=20):
@@ -163,7 +181,7 @@ def run(build, count, seed, a_world=A_WORLD, only=None, pace=20):
     tally, plan, began = Tally(), schedule(seed, count, only), time.monotonic()
     done = 0
     while done < len(plan):
-        portion = plan[done:done + a_world]
+        first, portion = done, plan[done:done + a_world]
         world = open_world(build, f"{seed}-{done}", pace)
         failures = len(tally.failures)
         try:
@@ -173,11 +191,12 @@ def run(build, count, seed, a_world=A_WORLD, only=None, pace=20):
                 eta = took / done * (len(plan) - done) if done > 1 else 0
                 prefix = f"[{done}/{len(plan)}, eta {eta / 60:.0f} min]"
                 if not strike(world, tally, name, spell, chance, prefix):
-                    done = done - done % a_world + a_world if done % a_world else done
                     break
-            judged(world, tally, f"seed {seed}, the world of faults {done - len(portion) + 1} to {done}")
+            name = f"seed {seed}, the world of faults {first + 1} to {done}"
+            judged(world, tally, name)
+            ended(world, tally, name)
             if len(tally.failures) > failures:
-                keep_for_later(world, seed)
+                keep_remains(world, seed)
         finally:
             world.down()
     tally.show()

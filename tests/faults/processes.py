@@ -28,7 +28,7 @@ def provoke(world, process, label):
     """Makes somebody pass the point, whatever it takes."""
     if label in PASSED_AT_START:
         process.kill()
-        world.wait_for("the end", lambda: not process.running or process.stopped, 10)
+        process.daemon.process.wait()
     if "_drop" in label:  # what was published goes with its partition
         world.stack.sql("SELECT setval('outbox_seq', (last_value / 1048576 + 1) * 1048576 + 5) FROM outbox_seq")
         world.stack.sql("SELECT outbox_extend()")
@@ -77,7 +77,6 @@ def at_label(world, random, what, done):
             provoke(world, process, label)
         raise NotStruck(f"nobody passed {label}")
     finally:
-        world.keep()
         for one in others:
             one.take_back_order()
 
@@ -113,7 +112,7 @@ def killed_often(world, random):
     times = random.randrange(3, 6)
     for _ in range(times):
         process.kill()
-        world.wait_for("the end", lambda: not process.running, 10)
+        process.daemon.process.wait()
         world.quiet(random.uniform(0.3, 3))
     return f"{process.name}, {times} times"
 

@@ -25,6 +25,7 @@ from stack import ROOT, SHOP_TOPICS, Daemon, Failed, Stack  # noqa: E402
 PARTS = ("register", "vault", "kafka")
 CONSUMERS, RELAYS = ("consumer-0", "consumer-1"), ("relay", "standby")
 SESSION_MS = 3000
+SLOW_END_S = 10
 START_EVERY_S = 0.5  # as a supervisor that does not spin
 RECOVERY_S = 90  # unless a fault says otherwise; others may be at work on this machine
 BAD_WORDS = ("worker_ended", "erasure_stuck", "calendar_act_failed", "output_unpublishable", "Assertion", "runtime error",
@@ -118,7 +119,10 @@ class Process:
         self.doomed = True
         if self.running:
             self.signal(signal.SIGCONT)
+            began = time.monotonic()
             code = self.daemon.stop(60)
+            if time.monotonic() - began > SLOW_END_S:
+                self.world.tell(f"# {self.name} took {time.monotonic() - began:.0f} s to end: {self.tail()}")
             if code not in (0, 75):
                 self.world.say(f"{self.name} ended with {code} when it was asked to: {self.tail()}")
 
@@ -130,10 +134,16 @@ class Process:
         os.rename(self.orders + ".new", self.orders)
 
     def take_back_order(self):
-        """After keep(): who was killed by it has been seen."""
-        self.ordered = False
+        """Or sees that it was carried out: who takes the file away dies a moment later."""
         if os.path.exists(self.orders):
             os.unlink(self.orders)
+        elif self.ordered and self.running:
+            try:
+                self.daemon.process.wait(5)
+            except subprocess.TimeoutExpired:
+                pass
+        self.world.keep()
+        self.ordered = False
 
     @property
     def stopped(self):
@@ -248,8 +258,9 @@ class World:
             if process.daemon is None or process.running:
                 continue
             code = process.daemon.process.returncode
-            if not process.doomed and not (process.ordered and code == -signal.SIGKILL):
-                process.doomed = True
+            expected = process.doomed or (process.ordered and code == -signal.SIGKILL)
+            process.doomed = True  # told once, though it may not be started at once
+            if not expected:
                 self.say(f"{process.name} ended with {code}: {process.tail()}")
             if process.wanted and time.monotonic() - process.begun > START_EVERY_S:
                 process.start()

@@ -338,6 +338,36 @@ def test_client_lost():
         assert consumer.process.poll() is None
 
 
+def test_idle_after_outage():
+    """While the register is away the group gives everything to others: nothing to claim, but ready again once it is back."""
+    def held():
+        line = [one for one in consumer.http("/metrics")[1].splitlines() if one.startswith("kundregister_partitions_assigned ")]
+        return line and float(line[0].split()[1])
+    topics = [line for line in sql("SELECT DISTINCT topic FROM position WHERE topic <> 'calendar'").splitlines()]
+    with Consumer() as consumer:
+        consumer.ready()
+        deploy("stop-register", "--immediate")
+        others = []
+        try:
+            await_that(lambda: "register_away" in consumer.http("/readyz")[1], 30, "register_away")
+            for _ in range(3):  # their names come before ours, so that a topic's three partitions are theirs
+                others.append(subprocess.Popen(
+                    ["kcat", "-F", ENV["KAFKA_ADMIN_CONFIG"], "-X", "partition.assignment.strategy=range", "-X",
+                     "enable.auto.commit=false", "-X", "session.timeout.ms=2000", "-G", "kundregister", *topics],
+                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+            await_that(lambda: held() == 0, 40, "the others to have everything")
+            deploy("start-register")
+            consumer.ready(30)
+            assert held() == 0, held()
+        finally:
+            for other in others:
+                other.kill()
+                other.wait()
+            deploy("start-register")
+        publish("shop.customer.v1", [registered("idle1")])
+        await_sql("SELECT count(*) FROM person WHERE person = 'idle1'", 1, 60)
+
+
 def test_parked_is_not_caught_up():
     """--until-caught-up with a parked partition: exit code 1, and the log names it with the reason."""
     sql("UPDATE position SET parked = 'gap' WHERE topic = 'shop.order.v1' AND partition = 1")
