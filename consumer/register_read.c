@@ -221,8 +221,10 @@ enum outcome register_read(void *context, struct arena *arena, const struct read
     if ((sent || begun) && db_sync(reg->db, outcome == OK ? err : &later) != OK)
         outcome = outcome == OK ? RETRY : outcome;
     if (begun) {
-        enum outcome got = db_next(reg->db, NULL, outcome == OK ? err : &later);
+        struct db_result *result = NULL;
+        enum outcome got = db_next(reg->db, &result, outcome == OK ? err : &later);
         outcome = outcome == OK ? got : outcome;
+        db_result_release(result);
     }
     for (size_t i = 0; i < sent; i++) {
         struct db_result *result = NULL;

@@ -27,6 +27,11 @@ struct making {
     const struct ref_key *key;
     struct arena *arena;
     unsigned customers; /* 1 or 2 */
+    struct drawn_cut {
+        const char *who;
+        int64_t time_us;
+    } cuts[4]; /* by the first requests for erasure */
+    size_t cut_count;
     struct story_event *event;
     char data[1600];
     size_t used;
@@ -266,13 +271,15 @@ static void granted(struct making *making) {
         chance(making, 850) ? "account_page" : "checkout");
 }
 
-/* By id, or by the token of a generation: the first, or one that a cut may begin. */
+/* By id, or by the token of a generation: the first, or one that a request began. (One that a closing began may
+ * never have been, in another order: where an earlier cut arrives later, the closing was nobody's.) */
 static void against(struct making *making, const char *type) {
     const char *who = customer(making);
     if (chance(making, 350)) {
-        int64_t generation =
-            chance(making, 700) ? GENERATION_FIRST : BEGIN_US + below(making, SLOTS) * SLOT_US;
-        struct ref token = ref_token(making->key, text_of(who), generation);
+        struct drawn_cut of = {who, GENERATION_FIRST};
+        if (making->cut_count && chance(making, 400))
+            of = making->cuts[below(making, (unsigned)making->cut_count)];
+        struct ref token = ref_token(making->key, text_of(of.who), of.time_us);
         keyed(making, STORY_CONSENT, type, token.chars);
         put(making, "{\"token\":\"%s\"", token.chars);
     } else {
@@ -299,12 +306,16 @@ static void received(struct making *making) {
     keyed(making, STORY_REQUEST, "privacy.request.received", name);
     put(making, "{\"request_id\":\"%s\",\"kind\":\"%s\",\"subject\":{", name,
         chance(making, 970) ? "erasure" : "access");
-    if (chance(making, 700))
-        put(making, "\"customer_id\":\"%s\"", chance(making, 60) ? "guest:g1" : customer(making));
-    else if (chance(making, 800))
+    if (chance(making, 700)) {
+        const char *who = chance(making, 60) ? "guest:g1" : customer(making);
+        put(making, "\"customer_id\":\"%s\"", who);
+        if (making->cut_count < sizeof making->cuts / sizeof making->cuts[0])
+            making->cuts[making->cut_count++] = (struct drawn_cut){who, making->event->time_us};
+    } else if (chance(making, 800)) {
         put(making, "\"recipient_id\":\"r1\"");
-    else
+    } else {
         put(making, "\"email\":\"a0@x.fi\"");
+    }
     put(making, "},\"channel\":\"account\",\"identity\":\"%s\"}", chance(making, 800) ? "account" : "none");
 }
 
