@@ -16,7 +16,7 @@ from stack import ROOT, Report, Stack, now  # noqa: E402
 RUN = "cli" + os.urandom(4).hex()
 CUSTOMER, GIFTED = RUN + "-c1", RUN + "-r1"
 EMAIL, PHONE = RUN + "@example.fi", "+3584" + str(int(os.urandom(4).hex(), 16)).zfill(10)[:9]
-CONTACT = {"first_name": "Aino", "last_name": "Öhman\x1b[2J", "street": "Hämeenkatu 1", "postcode": "33100",
+CONTACT = {"first_name": "Ainokaisa", "last_name": "Öhman\x1b[2J", "street": "Hämeenkatu 1", "postcode": "33100",
            "city": "Tampere", "country": "FI", "phone": PHONE, "email": EMAIL}
 report = Report()
 check = report.check
@@ -226,7 +226,7 @@ def whole(stack):
 
 def forget(stack):
     """A case by e-mail, tied to a person whose parcel is under way; then the certificate."""
-    person, email, request = RUN + "-c2", "Forget." + RUN + "@example.fi", RUN + "-q1"
+    person, email, request = RUN + "-c2", "Forget." + RUN + "-c2@example.fi", RUN + "-q1"
     contact = {**CONTACT, "email": email, "phone": "+358409" + str(int(os.urandom(3).hex(), 16)).zfill(8)}
     notice = {"id": "n1", "sha256": "0" * 64, "language": "fi"}
     order = {"order_id": RUN + "-o2", "customer_id": person, "currency": "EUR"}

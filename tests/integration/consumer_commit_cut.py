@@ -22,7 +22,7 @@ SLOW_COMMIT = """
 
 
 def shipments(first):
-    contact = {"first_name": "Åsa", "last_name": "Öhman", "phone": "+358401234567", "street": "Katu 1", "postcode": "33100",
+    contact = {"first_name": "Åsa-Lovisa", "last_name": "Öhman", "phone": "+358401234567", "street": "Katu 1", "postcode": "33100",
                "city": "Tampere"}
     for number in range(first, first + 10):
         yield {"topic": "shop.shipment.v1", "type": "shop.shipment.requested.v1", "key": f"cut{number}", "time": now(-5),

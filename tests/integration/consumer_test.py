@@ -15,7 +15,7 @@ import urllib.request
 
 STACK, BUILD = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-CONTACT = {"first_name": "Åsa", "last_name": "Öhman", "street": "Testgatan 1", "postcode": "33100", "city": "Tammerfors",
+CONTACT = {"first_name": "Åsa-Lovisa", "last_name": "Öhman", "street": "Testgatan 1", "postcode": "33100", "city": "Ödebygd",
            "country": "FI", "phone": "+358401234567", "email": "kundtjänst@jerone.fi"}
 
 

@@ -18,7 +18,7 @@ from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, A
                                    AdminClient, NewPartitions, NewTopic, ResourcePatternType, ResourceType)
 
 RUN = "edge" + os.urandom(4).hex()
-CONTACT = {"first_name": "Aino", "last_name": "Öhman", "street": "Hämeenkatu 1", "postcode": "33100", "city": "Tampere",
+CONTACT = {"first_name": "Ainokaisa", "last_name": "Öhman", "street": "Hämeenkatu 1", "postcode": "33100", "city": "Tampere",
            "country": "FI", "phone": "+358401234567"}
 LINES = [{"sku": "s1", "quantity": 1, "price": 1200}]
 

@@ -19,7 +19,7 @@ ROLES = ("owner", "consumer", "producer", "operator", "clerk", "auditor")
 def registered(person):
     return {"topic": "shop.customer.v1", "type": "shop.customer.registered.v1", "key": person, "time": now(),
             "data": {"customer_id": person, "kind": "account",
-                     "contact": {"first_name": "Aino", "email": person + "@example.fi"},
+                     "contact": {"first_name": "Ainokaisa", "email": person + "@example.fi"},
                      "notice": {"id": "n1", "sha256": "0" * 64, "language": "fi"}}}
 
 

@@ -19,7 +19,7 @@ RUN = "rest" + os.urandom(3).hex()
 # ---- a shop ----------------------------------------------------------------------------------------------------------
 
 def contact(person):
-    return {"first_name": "Aino", "last_name": "Marker" + person, "street": "Satakielentie 7", "postcode": "33700",
+    return {"first_name": "Ainokaisa", "last_name": "Marker" + person, "street": "Satakielentie 7", "postcode": "33700",
             "city": "Tampere", "country": "FI", "email": person + "@marker.example.fi"}
 
 

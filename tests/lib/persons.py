@@ -28,7 +28,7 @@ def at(second):
 def contact(person, **more):
     """One that no other person has."""
     number = int(hashlib.sha256(person.encode()).hexdigest(), 16) % 10 ** 10
-    return {"first_name": "Aino", "last_name": "Öhman", "street": "Hämeenkatu 1", "postcode": "33100", "city": "Tampere",
+    return {"first_name": "Ainokaisa", "last_name": "Öhman", "street": "Hämeenkatu 1", "postcode": "33100", "city": "Tampere",
             "country": "FI", "phone": f"+3585{number:010d}", "email": person + "@example.fi", **more}
 
 

@@ -213,7 +213,7 @@ def excepted(suite, path):
 
 
 def find(stack, suite, strings, markers, working):
-    """[(marker, form, place)], of each marker in each place one."""
+    """[(marker, form, place)], of each marker in each place one; of those that lie in one another the longest."""
     needles, forms_of = [], []
     for marker in markers:
         for form, needle in forms(marker).items():
@@ -230,14 +230,16 @@ def find(stack, suite, strings, markers, working):
         for number, path in search(stack, needles, folder, [stack.directory, folder, *core_files(working)],
                                    input_folders(stack)):
             top = folder if path.startswith(folder) else os.path.dirname(stack.directory)
-            place = os.path.relpath(path, top)
             marker, form = forms_of[number]
-            disclosed = re.fullmatch(r"topic disclosure\.(.+)\.v1", place)
-            if disclosed and strings.may_know(disclosed[1], marker):
-                continue
             if not excepted(suite, os.path.relpath(path, stack.directory)):
-                found.setdefault((marker, place), form)
-    return [(marker, form, place) for (marker, place), form in sorted(found.items())]
+                found.setdefault(os.path.relpath(path, top), {}).setdefault(marker, form)
+    return [(marker, at[marker], place) for place, at in sorted(found.items()) for marker in sorted(at)
+            if not allowed(strings, marker, place) and not any(marker != one and marker in one for one in at)]
+
+
+def allowed(strings, marker, place):
+    disclosed = re.fullmatch(r"topic disclosure\.(.+)\.v1", place)
+    return disclosed is not None and strings.may_know(disclosed[1], marker)
 
 
 def revive(stack):
