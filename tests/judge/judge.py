@@ -39,6 +39,7 @@ import check_register  # noqa: E402
 import check_streams  # noqa: E402
 import check_subjects  # noqa: E402
 from history import History  # noqa: E402
+from refs import Refs, read_key  # noqa: E402,F401  (for whoever plays events)
 from terms import parse_time  # noqa: E402
 from world import Findings, World  # noqa: E402
 
@@ -48,21 +49,23 @@ CHECKS = [check_inputs, check_register, check_streams, check_disclosures, check_
 class Judge:
     """Of a stack that is at rest: all consumed, relayed, erased (Stack.settle, Stack.wait_erased)."""
 
-    def __init__(self, stack=None, ties=(), history=None, earlier=(), gaps=(), ignore=(), slack_us=check_forgotten.SLACK_US):
+    def __init__(self, stack=None, ties=(), history=None, earlier=(), gaps=(), refused=(), ignore=(),
+                 slack_us=check_forgotten.SLACK_US):
         """ties: (request_id, person, time_us), besides those that the audit knows. earlier: reading.inputs_of() from before
         a topic was made anew. gaps: {(topic, partition): [(from, to)]}, offsets that the register was told to pass over.
-        ignore: regular expressions; what matches "anomaly: text" is counted as known and not reported. slack_us: how long after
+        refused: regular expressions; the database may have refused a record whose data, as JSON, matches (a planted constraint).
+        ignore: the same; what matches "anomaly: text" is counted as known and not reported. slack_us: how long after
         the keys' destruction a transaction of the relay may still have been open."""
         self.stack, self.history, self.ties = stack, history, ties
         self.earlier, self.gaps, self.slack_us = earlier, dict(gaps), slack_us
-        self.ignore = [re.compile(one) for one in ignore]
+        self.refused, self.ignore = ([re.compile(one) for one in some] for some in (refused, ignore))
         self.anomalies, self.known = [], []
 
     def run(self):
         if self.history is None:
             import reading  # needs libraries that a judge of plain data does not
             self.history = reading.read(self.stack, self.earlier)
-        world, findings = World(self.history, self.ties, self.gaps), Findings()
+        world, findings = World(self.history, self.ties, self.gaps, self.refused), Findings()
         for check in CHECKS:
             check.check(world, findings.say)
         check_forgotten.check(world, findings.say, self.slack_us)

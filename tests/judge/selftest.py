@@ -10,16 +10,17 @@ No servers. tests/judge/selftest.py --record STACK BUILD makes the world anew, o
 import json
 import os
 import random
+import struct
 import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 import mutants  # noqa: E402
+import planted  # noqa: E402
+import planted_told  # noqa: E402,F401  (its corruptions join those of planted)
 from history import History, Record  # noqa: E402
 from judge import Judge  # noqa: E402
-import planted_told  # noqa: E402,F401  (its corruptions join those of planted)
-from planted import PLANTED, NotThere  # noqa: E402
 from poison import Poison  # noqa: E402
 from refs import Refs  # noqa: E402
 from verdict import REASONS, verdict  # noqa: E402
@@ -48,11 +49,11 @@ def shown(anomalies):
 def check_planted(report):
     clean = Judge(history=History.load(WORLD)).run()
     report.check("a recorded world is clean", not clean, shown(clean))
-    for plant in PLANTED:
+    for plant in planted.PLANTED:
         history = History.load(WORLD)
         try:
             plant.change(history)
-        except NotThere as missing:
+        except planted.NotThere as missing:
             report.check(plant.name, False, f"the recorded world has no {missing}")
             continue
         found = Judge(history=history).run()
@@ -60,14 +61,44 @@ def check_planted(report):
                      any(anomaly == plant.anomaly and plant.says in what for anomaly, what in found), shown(found))
 
 
-def check_options(report):
-    """Known gaps and what is ignored."""
+def check_gaps(report):
     history = History.load(WORLD)
     record = history.inputs[0]
-    where = record.place[:2]
     history.inputs.insert(0, record._replace(offset=-5))
-    found = Judge(history=history, gaps={where: [(-5, -4)]}).run()
+    found = Judge(history=history, gaps={record.place[:2]: [(-5, -4)]}).run()
     report.check("what the register was told to pass over is no input", not found, shown(found))
+
+
+def check_topic_made_anew(report):
+    history = History.load(WORLD)
+    dead = {row[:3] for row in history.dead_letters}
+    place = next(record.place for record in history.inputs if record.place in dead)
+    good = next(record for record in history.inputs if record.place not in dead and record.topic == place[0])
+    history.inputs.append(good._replace(partition=place[1], offset=place[2]))
+    found = Judge(history=history).run()
+    report.check("a place may have had another record before its topic was made anew", not found, shown(found))
+
+
+def check_planted_refusals(report):
+    """A record that was sent twice, once refused by the database."""
+    history = History.load(WORLD)
+    dead = {row[:3] for row in history.dead_letters}
+    twice = next(record for record in history.inputs if sum(record.value == one.value for one in history.inputs) > 1 and
+                 record.place not in dead and record.key)
+    where = {"topic": twice.topic, "partition": twice.partition, "offset": twice.offset}
+    history.dead_letters.append(history.dead_letters[0]._replace(**where, reason="refused_by_database", detail="23514"))
+    made = planted.decide(history, planted.outputs(history, "register.dead-letter")[0], **where, reason="refused_by_database")
+    pointer = {"kafka_dlt-original-topic": twice.topic.encode(), "kafka_dlt-original-partition": struct.pack(">i", twice.partition),
+               "kafka_dlt-original-offset": struct.pack(">q", twice.offset)}
+    planted.replace(history, made, made._replace(
+        key="{topic}/{partition}/{offset}".format(**where).encode(),
+        headers=[(name, pointer.get(name, value)) for name, value in made.headers]))
+    found = Judge(history=history, refused=[twice.key.decode()]).run()
+    report.check("what the database may refuse is no misjudgement when it was told so", not found, shown(found))
+    report.check("and is one when it was not", any(anomaly == "misjudged" for anomaly, _ in Judge(history=history).run()))
+
+
+def check_ignored(report):
     history = History.load(WORLD)
     history.dump.pop()
     judge = Judge(history=history, ignore=["^lost: "])
@@ -136,7 +167,8 @@ def main():
         return record(*sys.argv[2:4])
     report = Report()
     check_planted(report)
-    check_options(report)
+    for check in (check_gaps, check_topic_made_anew, check_planted_refusals, check_ignored):
+        check(report)
     check_poison(report)
     if len(sys.argv) > 1:
         check_decoder(report, sys.argv[1])

@@ -2,6 +2,7 @@
 names (refs) that the facts can give to persons, shipments and disclosures.
 """
 import collections
+import json
 
 from facts import FIRST, consignee_of, role_of
 from model import Model
@@ -28,9 +29,12 @@ class Findings:
 
 
 class World:
-    def __init__(self, history, ties=(), gaps=()):
-        """gaps: {(topic, partition): [(from, to)]}, offsets that the register was told to pass over."""
-        self.history, self.policy, self.gaps = history, history.policy, dict(gaps)
+    def __init__(self, history, ties=(), gaps=(), may_refuse=()):
+        """gaps: {(topic, partition): [(from, to)]}, offsets that the register was told to pass over. may_refuse: compiled
+        expressions of data that the database may have refused."""
+        self.history, self.policy, self.gaps, self.may_refuse = history, history.policy, dict(gaps), may_refuse
+        self.refused = {(row.topic, row.partition, row.offset) for row in history.dead_letters
+                        if row.reason == "refused_by_database"}
         self.refs = Refs(history.ref_key, history.digest_key)
         self.model = Model(self.policy, self.refs, [*ties, *history.ties])
         self.outputs = [Output(record) for record in history.outputs]
@@ -56,7 +60,7 @@ class World:
             if self.passed_over(record):
                 continue
             found = verdict(record, self.policy)
-            if found.fact and self.refused_by_constraint(found.fact):
+            if found.fact and self.refused_by_constraint(record, found.fact):
                 found.reason = "refused_by_database"
             self.verdicts.append((record, found))
             if found.reason:
@@ -69,9 +73,10 @@ class World:
             else:
                 self.model.take(found.fact)
 
-    def refused_by_constraint(self, fact):
+    def refused_by_constraint(self, record, fact):
         word = self.history.refused
-        return bool(word) and word in fact.data.get("customer_id", "")
+        return bool(word) and word in fact.data.get("customer_id", "") or \
+            (record.place in self.refused and any(one.search(json.dumps(fact.data)) for one in self.may_refuse))
 
     # ---- names ----
 
