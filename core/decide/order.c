@@ -183,15 +183,37 @@ static enum outcome order_end(struct decision *decision, struct order *order, bo
     return changed ? order_touch(decision, order) : OK;
 }
 
+/* Each time at which it was placed opens the generation that the time lies in. */
+static enum outcome enter_placed(struct decision *decision, struct order *order, int64_t time_us,
+                                 bool *changed) {
+    int64_t first_us = order->placed_us, other_us = time_us;
+    if (earliest(&order->placed_us, time_us)) {
+        *changed = true;
+        other_us = first_us;
+    }
+    if (other_us == TIME_NONE || other_us == order->placed_us)
+        return OK;
+    size_t at = 0;
+    while (at < order->placed_again.count && order->placed_again.at[at] < other_us)
+        at++;
+    if (at < order->placed_again.count && order->placed_again.at[at] == other_us)
+        return OK;
+    if (!ARENA_PUSH(decision->arena, &order->placed_again))
+        return RETRY;
+    int64_t *list = order->placed_again.at;
+    memmove(list + at + 1, list + at, (order->placed_again.count - 1 - at) * sizeof(*list));
+    list[at] = other_us;
+    *changed = true;
+    return OK;
+}
+
 static enum outcome order_stated(struct decision *decision, const struct event *event, bool placed) {
     struct order *order;
     bool changed;
     TRY(person_ordered(decision, event, placed));
     TRY(order_begin(decision, event, event->as.order.order_id, &order, &changed));
-    if (placed) {
-        changed |= earliest(&order->placed_us, event->version.time_us);
-        changed |= latest(&order->placed_last_us, event->version.time_us);
-    }
+    if (placed)
+        TRY(enter_placed(decision, order, event->version.time_us, &changed));
     if (earliest(&order->first_version_us, event->version.time_us)) {
         (void)order_regenerate(decision, order);
         changed = true;

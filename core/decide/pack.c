@@ -20,7 +20,9 @@ struct text pack_order(const struct order *order, struct arena *arena) {
     packer_int(&packer, order->first_fact_us);
     packer_int(&packer, order->recorded_us);
     packer_int(&packer, order->placed_us);
-    packer_int(&packer, order->placed_last_us);
+    packer_unsigned(&packer, order->placed_again.count);
+    for (size_t i = 0; i < order->placed_again.count; i++)
+        packer_int(&packer, order->placed_again.at[i]);
     packer_unsigned(&packer, order->guest);
     packer_int(&packer, order->cancelled_us);
     packer_unsigned(&packer, order->payments.count);
@@ -55,7 +57,9 @@ enum outcome unpack_order(struct text packed, struct arena *arena, struct order 
     order->first_fact_us = unpacker_int(&unpacker);
     order->recorded_us = unpacker_int(&unpacker);
     order->placed_us = unpacker_int(&unpacker);
-    order->placed_last_us = unpacker_int(&unpacker);
+    UNPACKER_LIST(&unpacker, &order->placed_again);
+    for (size_t i = 0; i < order->placed_again.count; i++)
+        order->placed_again.at[i] = unpacker_int(&unpacker);
     order->guest = unpacker_flag(&unpacker);
     order->cancelled_us = unpacker_int(&unpacker);
     UNPACKER_LIST(&unpacker, &order->payments);

@@ -4,15 +4,21 @@
 
 /* ---- the person's rows ---- */
 
+static bool is_between(int64_t time_us, int64_t after_us, int64_t until_us) {
+    return time_us > after_us && time_us <= until_us;
+}
+
 static bool placed_between(const struct decision *decision, const struct person *guard, int64_t after_us,
                            int64_t until_us) {
     for (size_t i = 0; i < guard->whole.orders.count; i++) {
         const struct whole_key *key = &guard->whole.orders.at[i];
         const struct order *order = state_find_order(decision->state, key->customer_id, key->object_id);
         assert(order);
-        if ((order->placed_us > after_us && order->placed_us <= until_us) ||
-            (order->placed_last_us > after_us && order->placed_last_us <= until_us))
+        if (is_between(order->placed_us, after_us, until_us))
             return true;
+        for (size_t p = 0; p < order->placed_again.count; p++)
+            if (is_between(order->placed_again.at[p], after_us, until_us))
+                return true;
     }
     return false;
 }

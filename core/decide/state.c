@@ -173,7 +173,6 @@ struct order *state_order(struct state *state, struct text customer_id, struct t
     order->order_id = slot->object;
     order->version = no_version;
     order->first_version_us = order->first_fact_us = order->recorded_us = order->placed_us = TIME_NONE;
-    order->placed_last_us = TIME_NONE;
     order->cancelled_us = order->last_delivered_us = TIME_NONE;
     order->generation = GENERATION_FIRST;
     order->claim = order->voucher = order->oss = no_cell;

@@ -265,14 +265,14 @@ struct order_shipment {
 
 struct order {
     struct text customer_id, order_id;
-    bool stored;              /* has a row */
-    bool touched;             /* store writes it */
-    struct version version;   /* highest of placed and changed; VERSION_NONE: a stub */
-    int64_t first_version_us; /* earliest placed or changed: the generation hangs on it */
-    int64_t first_fact_us;    /* earliest fact of any kind that names it */
-    int64_t recorded_us;      /* earliest of the order's own events: clock `recorded` */
-    int64_t placed_us;        /* earliest placed */
-    int64_t placed_last_us;   /* latest placed */
+    bool stored;                /* has a row */
+    bool touched;               /* store writes it */
+    struct version version;     /* highest of placed and changed; VERSION_NONE: a stub */
+    int64_t first_version_us;   /* earliest placed or changed: the generation hangs on it */
+    int64_t first_fact_us;      /* earliest fact of any kind that names it */
+    int64_t recorded_us;        /* earliest of the order's own events: clock `recorded` */
+    int64_t placed_us;          /* earliest placed */
+    LIST(int64_t) placed_again; /* times of further ones, ascending, each once: what generations they open */
     bool guest;
     int64_t cancelled_us;                  /* earliest cancelled; sticky */
     LIST(struct payment) payments;         /* in version order */

@@ -212,10 +212,11 @@ class Stack:
             end = time.monotonic() + 60
             while len(at_end) < len(places):
                 message = consumer.poll(1)
-                if time.monotonic() > end:
-                    raise Failed(f"reading {topics} did not end")
                 if message is None:
+                    if time.monotonic() > end:
+                        raise Failed(f"reading {topics} did not end")
                     continue
+                end = time.monotonic() + 60
                 if message.error():
                     if message.error().code() == ck.KafkaError._PARTITION_EOF:
                         at_end.add((message.topic(), message.partition()))
@@ -235,15 +236,19 @@ class Stack:
     def input_topics(self):
         return [name for name in self.topics() if name in SHOP_TOPICS or name.startswith("carrier.")]
 
-    def ends(self, topics):
-        """{(topic, partition): high watermark}"""
+    def watermarks(self, topics):
+        """{(topic, partition): (low, high)}"""
         consumer = ck.Consumer({**self.principal("admin"), "group.id": "test"})
         try:
             listing = consumer.list_topics(timeout=10).topics
-            return {(topic, number): consumer.get_watermark_offsets(ck.TopicPartition(topic, number), 10)[1]
+            return {(topic, number): consumer.get_watermark_offsets(ck.TopicPartition(topic, number), 10)
                     for topic in topics for number in listing[topic].partitions}
         finally:
             consumer.close()
+
+    def ends(self, topics):
+        """{(topic, partition): high watermark}"""
+        return {where: high for where, (_, high) in self.watermarks(topics).items()}
 
     def command_ends(self):
         """The same of the commands, after the last record: behind it stands what ended the relay's transaction."""

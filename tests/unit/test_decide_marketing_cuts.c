@@ -8,6 +8,7 @@
 
 #include "core/json_read.h"
 #include "tests/unit/marketing_trial.h"
+#include "tests/unit/trial.h"
 
 static struct fold fold;
 
@@ -182,6 +183,21 @@ static void random_histories(void **context) {
         marketing_try_some(all, count, &seed);
 }
 
+/* An order that is placed again and again opens each of the generations that its times lie in, also when they
+ * are told apart only later. */
+static void placed_in_three_generations(void **context) {
+    (void)context;
+    const struct event events[] = {
+        fold_placed("p1", 1, "c1", "O1", 100),
+        fold_placed("p2", 3, "c1", "O1", 100),
+        fold_placed("p3", 5, "c1", "O1", 100),
+        erased("q1", 2, "c1"),
+        erased("q2", 4, "c1"),
+    };
+    fold_reset(&fold);
+    trial_all_orders(&fold, events, sizeof(events) / sizeof(*events));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_link_works_after_erasure),
@@ -191,6 +207,7 @@ int main(void) {
         cmocka_unit_test(closing_ends_it),
         cmocka_unit_test(a_withdrawal_is_only_shown),
         cmocka_unit_test(random_histories),
+        cmocka_unit_test(placed_in_three_generations),
     };
     marketing_begin(&fold);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
