@@ -103,6 +103,7 @@ void unpacker_begin(struct unpacker *unpacker, struct arena *arena, struct text 
     struct text copy = arena_text(arena, packed);
     unpacker->arena = arena;
     unpacker->full = text_present(packed) && !text_present(copy);
+    copy = text_present(copy) ? copy : TEXT("");
     unpacker->at = (const unsigned char *)copy.at;
     unpacker->end = unpacker->at + copy.size;
     unpacker->version_count = 0;
