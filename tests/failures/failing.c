@@ -74,11 +74,12 @@ void failing_arm_for(unsigned kinds, unsigned long at, unsigned long times) {
 }
 
 bool failing_disarm(void) {
+    bool hit = failing.armed && failing.hit;
     failing.armed = false;
-    if (failing.hit)
+    if (hit)
         for (unsigned kind = 0; kind < KINDS; kind++)
             failing.tried[kind] += failing.kind == 1u << kind;
-    return failing.hit;
+    return hit;
 }
 
 unsigned long failing_calls(void) {

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define PATIENCE_US (60 * INT64_C(1000000))
+#define PATIENCE_US (180 * INT64_C(1000000))
 
 static const uint8_t digest_key[32] = {2};
 
@@ -30,11 +30,13 @@ static const struct query strangers = {
 void servers_empty(struct servers *servers) {
     static const char reg[] =
         "DELETE FROM person; DELETE FROM customer_order; DELETE FROM shipment; DELETE FROM consent;"
-        "DELETE FROM request; DELETE FROM address; DELETE FROM tombstone; DELETE FROM doomed; DELETE FROM "
-        "ref;"
-        "DELETE FROM parked; DELETE FROM notice; DELETE FROM ledger; DELETE FROM dead_letter;"
+        "DELETE FROM request; DELETE FROM address; DELETE FROM tombstone; DELETE FROM doomed;"
+        "DELETE FROM ref; DELETE FROM parked; DELETE FROM notice; DELETE FROM ledger; DELETE FROM "
+        "dead_letter;"
         "DELETE FROM outbox; DELETE FROM position";
     static const char vault[] = "DELETE FROM ring; DELETE FROM lookup; DELETE FROM tombstone";
+    (void)failing_disarm();
+    servers_end(servers);
     if (db_run_script(servers->owner, reg, &servers->err) != OK ||
         db_run_script(servers->vault_owner, vault, &servers->err) != OK)
         fail_msg("%s", servers->err.text);

@@ -37,6 +37,7 @@ int servers_set_up(void **state);
 int servers_tear_down(void **state);
 /* The servers; the test is skipped when they are not there. */
 struct servers *servers_of(void **state);
+/* Ends a consumer that a failed test has left, too. */
 void servers_empty(struct servers *servers);
 /* The only column of the only row that a query gives, in `arena`. */
 struct text servers_look(struct servers *servers, struct db *db, const struct query *query,

@@ -108,6 +108,7 @@ class Stack:
         self.directory, self.build, self.daemons = os.path.abspath(directory), os.path.abspath(build), []
         self.env = sourced(os.path.join(self.directory, "env"))
         self._producers = {}
+        self.client = {}  # more properties of the test's own Kafka clients
 
     # -- daemons --
 
@@ -160,9 +161,9 @@ class Stack:
     # -- Kafka --
 
     def principal(self, name):
-        if name == "admin":
-            return properties(self.env["KAFKA_ADMIN_CONFIG"])
-        return properties(os.path.join(self.directory, "principals", name + ".conf"))
+        path = (self.env["KAFKA_ADMIN_CONFIG"] if name == "admin"
+                else os.path.join(self.directory, "principals", name + ".conf"))
+        return {**properties(path), **self.client}
 
     def _producer(self, principal):
         if principal not in self._producers:
