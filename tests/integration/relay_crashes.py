@@ -2,7 +2,8 @@
 import os
 import signal
 import subprocess
-import time
+import urllib.error
+import urllib.request
 
 from relay_support import main, until
 
@@ -68,15 +69,29 @@ def broker_killed_inside_commit(stack):
     assert relay.process.poll() is None
 
 
+def readiness(port):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
+            return answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.read().decode()
+    except OSError:
+        return ""
+
+
 def standby_takes_over(stack):
     """a second relay stands by and takes over when the first is killed"""
     after = stack.last_seq()
     first = stack.relay()
     first.await_log("relay_started")
-    second = stack.relay()
+    port = stack.env["PRODUCER_HTTP"].rsplit(":", 1)[1]
+    second = stack.relay(KUNDREGISTER_PRODUCER_HTTP_PORT=port)
+    until(lambda: "another relay is at work" in readiness(port), 20, "the second relay to stand by")
     stack.add_rows(20)
-    time.sleep(0.5)
+    until(lambda: stack.judge(after) is None, 20, "all rows in Kafka")
     assert "relay_started" not in second.log()
+    after = stack.last_seq()
+    stack.add_rows(20)
     first.kill()
     second.await_log("relay_started")
     until(lambda: stack.judge(after) is None, 10, "all rows in Kafka")

@@ -104,6 +104,7 @@ static void read_rows(struct fixture *fixture, const struct read_request *reques
         register_postgres.read(&fixture->reg, &fixture->arena, request, rows, &fixture->err);
     if (outcome != OK)
         fail_msg("%s", fixture->err.text);
+    register_postgres.rollback(&fixture->reg); /* each is a load of its own */
 }
 
 #define KEYS(name, text)                                                                                     \
