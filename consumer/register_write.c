@@ -84,7 +84,7 @@ static void send_all(struct sending *sending) {
     const struct write *write = sending->write;
     struct arena *arena = sending->arena;
     if (sending->reg->in_snapshot)
-        send(sending, &query_consumer_commit, NULL, CHECK_NOTHING, 0);
+        send(sending, &query_consumer_rollback, NULL, CHECK_NOTHING, 0);
     if (!sending->reg->in_transaction)
         send(sending, &query_consumer_begin, NULL, CHECK_NOTHING, 0);
     send(sending, &query_consumer_advance, rows_advances(arena, write), CHECK_ADVANCES,
@@ -204,7 +204,7 @@ static enum outcome prepare_connection(struct register_postgres *reg, struct are
                                        struct write *write, struct err *err) {
     enum outcome outcome = OK;
     if (reg->in_snapshot && (!reg->policy || must_extend(reg))) {
-        outcome = db_run(reg->db, &query_consumer_commit, NULL, NULL, err);
+        outcome = db_run(reg->db, &query_consumer_rollback, NULL, NULL, err);
         reg->in_snapshot = false;
     }
     if (outcome == OK && !reg->policy)

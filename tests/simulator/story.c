@@ -271,8 +271,8 @@ static void granted(struct making *making) {
         chance(making, 850) ? "account_page" : "checkout");
 }
 
-/* By id, or by the token of a generation: the first, or one that a request began. (One that a closing began may
- * never have been, in another order: where an earlier cut arrives later, the closing was nobody's.) */
+/* By id, or by the token of a generation: the first, or one that a request began. (One that a closing began
+ * may never have been, in another order: where an earlier cut arrives later, the closing was nobody's.) */
 static void against(struct making *making, const char *type) {
     const char *who = customer(making);
     if (chance(making, 350)) {
