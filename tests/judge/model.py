@@ -76,6 +76,7 @@ class Model(PersonLines, ShipmentLines, OrderLines, ConsentLines, ErasureLines):
         key = (fact.data["customer_id"], fact.data["order_id"])
         person, order = self.person(key[0]), self.orders.setdefault(key, Order())
         person.named.append(fact.time)
+        person.trade |= fact.what != "changed"
         if fact.what in ("placed", "changed"):
             order.stated.append(fact)
             person.order_activity.append(fact.time)
@@ -122,7 +123,7 @@ class Model(PersonLines, ShipmentLines, OrderLines, ConsentLines, ErasureLines):
     def take_tokens(self, facts):
         known = {}
         for person in list(self.persons.values()) if facts else ():
-            for generation in person.generations():
+            for generation in person.tokens_known() if not person.is_recipient else ():
                 known[self.refs.token(person.name, generation)] = (person, generation)
         for fact in facts:
             person, generation = known.get(fact.data["token"], (None, None))

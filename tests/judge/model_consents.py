@@ -48,7 +48,7 @@ class ConsentLines:
         rule, data = self.policy["marketing"][purpose], fact.data
         return (data["purpose"], data["channel"]) == (purpose, channel) and channel in rule["channels"] and \
             data["basis"] in rule["bases"] and data["method"] in rule["from"] and \
-            (data["basis"] != "consent" or rule.get("confirm") != "double_opt_in" or bool(data.get("confirmed")))
+            (rule.get("confirm") != "double_opt_in" or bool(data.get("confirmed")))
 
     def grant_counts(self, person, fact, purpose, channel):
         if not self.grant_may_count(fact, purpose, channel) or person.generation(fact.time) != person.newest:

@@ -13,6 +13,7 @@ class Person:
         self.named = []          # times of the other facts that name him
         self.openers = []        # times of placed and granted; of a recipient, those of his shipments' generations
         self.order_activity = []
+        self.trade = False       # an order of his was placed, paid or cancelled
         self.consents = []       # (fact, None, or the generation of its token as ("token", generation))
         self.requested = set()   # cuts of identified requests
         self.cuts = []           # [(time, cause)], ascending
@@ -64,9 +65,15 @@ class Person:
         found = [FIRST] + [cut for cut, _ in self.cuts]
         newest = found.pop()
         exists = any(self.generation(time) == newest for time in self.named) or bool(self.registered_in(newest))
+        exists |= any(token and token[1] == newest for _, token in self.consents)
         if newest is FIRST:
             exists |= bool(self.changed or self.seen)
         return found + ([newest] if exists else [])
+
+    def tokens_known(self):
+        """Generations whose token means somebody: from the first event that concerns marketing, or from the cut."""
+        begun = self.trade or self.registered or self.changed or self.closed or self.consents or self.cuts
+        return ([FIRST] if begun else []) + [cut for cut, _ in self.cuts]
 
     def opened(self, generation):
         return bool(self.registered_in(generation)) or any(self.generation(time) == generation for time in self.openers)

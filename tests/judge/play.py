@@ -37,7 +37,7 @@ OTHER = {"matkahuolto": "posti", "posti": "matkahuolto"}
 class Shop:
     def __init__(self, seed, refs, begin_us, prefix):
         self.random, self.refs, self.begin, self.prefix = random.Random(seed), refs, begin_us, prefix
-        self.streams, self.number, self.words, self.requests = {}, 0, 0, 0
+        self.streams, self.number, self.words, self.requests, self.asked = {}, 0, 0, 0, {}
 
     def at(self):
         """Few instants, so that equal times are common."""
@@ -158,7 +158,8 @@ class Shop:
         for _ in range(self.random.randrange(0, 4)):
             act = pick(["granted", "granted", "withdrawn", "objected"])
             if act == "granted":
-                data = {"customer_id": name, "purpose": pick(["newsletter", "newsletter", "marketing"]), "channel": "email",
+                data = {"customer_id": name, "purpose": pick(["newsletter", "newsletter", "marketing"]),
+                        "channel": pick(["email", "email", "email", "sms"]),
                         "basis": pick(["consent", "consent", "consent", "soft_opt_in"]), "confirmed": chance() < 0.8,
                         "method": pick(["registration_form", "account_page", "checkout"]),
                         "wording": {"id": "w1", "sha256": HASH, "language": "fi"}}
@@ -168,8 +169,8 @@ class Shop:
                 continue
             data = {"method": pick(["unsubscribe_link", "account_page"])}
             key = name
-            if chance() < 0.3:
-                key = data["token"] = self.refs.token(name, None)
+            if chance() < 0.3:  # that of the first generation, or of one after a cut, if it becomes one
+                key = data["token"] = self.refs.token(name, pick([None, None, *self.asked.get(name, ())]))
             else:
                 data["customer_id"] = name
             if chance() < 0.5:
@@ -183,9 +184,11 @@ class Shop:
         name = f"{self.prefix}q{self.requests}"
         self.requests += 1
         for _ in range(1 + (chance() < 0.2)):
+            at = self.at()
+            self.asked.setdefault(subject.get("customer_id"), []).append(at)
             self.add("privacy.request.v1", "privacy.request.received", name,
                      {"request_id": name, "kind": "erasure", "subject": subject, "channel": pick(["account", "email"]),
-                      "identity": pick(["none", "account", "strong"])})
+                      "identity": pick(["none", "account", "strong"])}, at)
         for _ in range(self.random.randrange(0, 2)):
             self.add("privacy.request.v1", "privacy.request.identified", name,
                      {"request_id": name, "identity": pick(["email_loop", "clerk"])})
@@ -195,9 +198,9 @@ class Shop:
             name = f"{self.prefix}c{number}"
             self.customer(name)
             self.orders(name)
-            self.consents(name)
             while self.random.random() < 0.45:
                 self.request({"customer_id": name})
+            self.consents(name)
         for number in range(count // 10):
             order = f"{self.prefix}g{number}"
             self.order("guest:" + order, order)
