@@ -82,14 +82,19 @@ static enum outcome generation_refs(struct asking *asking, const struct person *
     return OK;
 }
 
-/* The refs of the notices of an erasing step: to whomever may have been told, under any generation. */
+/* The refs of the notices of an erasing step: to whomever may have been told, under any generation. Once what
+ * ask_whole asks for is there; before that, there is a next round. */
 static enum outcome notice_refs(struct asking *asking, const struct person *guard) {
     size_t units = 0;
+    if (!guard->whole.known)
+        return OK;
     for (size_t i = 0; i < guard->whole.shipments.count; i++) {
         const struct whole_key *key = &guard->whole.shipments.at[i];
         const struct shipment *shipment =
             state_find_shipment(asking->state, key->customer_id, key->object_id);
-        units += shipment ? shipment->units.count : 0;
+        if (!shipment)
+            return OK;
+        units += shipment->units.count;
     }
     int parts = 1 + (int)(units / NOTICE_DISCLOSURES);
     parts += asking->event->type == CUSTOMER_CLOSED; /* its notices may have two causes */

@@ -96,8 +96,9 @@ class Means:
     # -- daemons --
 
     def start(self, *command, log):
+        marked = {**self.env, "KUNDREGISTER_STACK": os.path.realpath(self.stack)}  # for `deploy/stack down`
         with open(os.path.join(self.stack, "log", log), "ab") as file:
-            process = subprocess.Popen(command, env=self.env, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
+            process = subprocess.Popen(command, env=marked, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
         self.running.append((log, process))
         return process
 
