@@ -85,10 +85,11 @@ bool cut_erases(const struct policy *policy, struct text person, const struct cu
 /* What an event must find loaded. load makes persons, requests and addresses in the state, found or not;
  * orders, shipments, notices and refs only when they have rows. Cells are asked for only once their row is
  * loaded, so `touch` must take further cells of what is there already. load asks in rounds, since a ref must
- * be resolved before its shipment is known and a shipment before its order; each round asks every event of
- * the batch, loads what is new, and ends when nothing is. `touch` is called for each thing. A notice's ref
- * that has a row, for an answer came first, may go unasked where its cause is still to come about in the same
- * batch: whoever stores then finds the row in the way, and does the batch again with that ref loaded. */
+ * be resolved before its shipment is known and a shipment before its order; each round asks the
+ * events that met something new, loads that, and ends when nothing is. `touch` is called for each thing. A
+ * notice's ref that has a row, for an answer came first, may go unasked where its cause is still to come
+ * about in the same batch: whoever stores then finds the row in the way, and does the batch again with that
+ * ref loaded. */
 enum need_kind {
     NEED_REF,
     NEED_PERSON,
