@@ -82,14 +82,14 @@ enum outcome decide_dead_letter(struct decision *decision, struct text topic, in
 bool cut_erases(const struct policy *policy, struct text person, const struct cut *cut,
                 enum category category);
 
-/* What an event must find loaded. load makes in the state whatever it was asked for, found or not, and takes
- * a thing for loaded when the state has it; cells are asked for only once their row is loaded, so `touch`
- * must take further cells of what is there already. load asks in rounds, since a ref must be resolved before
- * its shipment is known and a shipment before its order; each round asks every event of the batch, loads what
- * is new, and ends when nothing is and no event has left word for others (state_hints). An event of which all
- * is loaded need not be asked again until then. `touch` is called for each thing; the state tells what is
- * loaded already.
- */
+/* What an event must find loaded. load makes persons, requests and addresses in the state, found or not;
+ * orders, shipments, notices and refs only when they have rows. Cells are asked for only once their row is
+ * loaded, so `touch` must take further cells of what is there already. load asks in rounds, since a ref must
+ * be resolved before its shipment is known and a shipment before its order; each round asks the events that
+ * met something new, all of them again when one has left word for others (state_hints), loads what is new,
+ * and ends when nothing is. `touch` is called for each thing. A notice's ref that has a row, for an answer
+ * came first, may go unasked where its cause is still to come about in the same batch: whoever stores then
+ * finds the row in the way, and does the batch again with that ref loaded. */
 enum need_kind {
     NEED_REF,
     NEED_PERSON,

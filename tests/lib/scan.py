@@ -20,6 +20,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 import unicodedata
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -249,7 +250,7 @@ def revive(stack):
 
 
 def main():
-    stack, suite = Stack(*sys.argv[1:3]), sys.argv[3]
+    stack, suite, began = Stack(*sys.argv[1:3]), sys.argv[3], time.monotonic()
     try:
         revive(stack)
         strings = put_in(stack)
@@ -261,7 +262,7 @@ def main():
         return 1
     left_out = len(strings.all) - len(markers)
     print(f"{'not ok' if found else 'ok'} - markers: {suite} ({len(markers)} string{'' if len(markers) == 1 else 's'}"
-          f"{f', {left_out} too common' if left_out else ''})")
+          f"{f', {left_out} too common' if left_out else ''}; {time.monotonic() - began:.1f} s)")
     for marker, form, place in found[:20]:
         print(f"# {marker!r} {form} in {place}")
     return 1 if found else 0
