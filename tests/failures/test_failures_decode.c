@@ -144,7 +144,7 @@ static void test_many_headers(void **state) {
 
 /* An order of many lines: arrays that grow, a canonical text past its first buffer. */
 static void test_large_order(void **state) {
-    enum { LINES = 60 };
+    enum { LINES = 120 };
     static char value[LINES * 100 + 500];
     const struct record_header content_type = {TEXT("content-type"), TEXT("application/cloudevents+json")};
     size_t size = (size_t)snprintf(
