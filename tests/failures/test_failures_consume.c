@@ -172,6 +172,8 @@ static void test_in_single_records(void **state) {
 static void test_among_consents(void **state) {
     (void)state;
     any_failure(&(struct story){.area = "loop, consents", .sample = sample_consents, .batch_records = 100});
+    any_failure(
+        &(struct story){.area = "loop, consents one by one", .sample = sample_consents, .batch_records = 1});
 }
 static void test_among_erasures(void **state) {
     (void)state;
