@@ -75,6 +75,18 @@ static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code,
                   LOG_STRING("error", rd_kafka_err2str(failed)));
 }
 
+/* A topic or partition that the broker had is not there any more. Should it come back it may be another log
+ * under the same name, and a fetch would read on in it: what the group gave is claimed anew, with
+ * fingerprints. */
+static void on_error(rd_kafka_t *client, int code, const char *reason, void *context) {
+    struct topic_kafka *topics = context;
+    kafka_log_error(client, reason);
+    if ((code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+         code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION) &&
+        topics->joined)
+        topics->reassigned = true;
+}
+
 /* ---- the client ---- */
 
 static bool want_topic(rd_kafka_topic_partition_list_t *wanted, const char *name) {
@@ -107,6 +119,7 @@ enum outcome topic_kafka_new(struct topic_kafka **made, const struct config *con
                                              {"max.poll.interval.ms", "600000"},
                                              {"enable.partition.eof", "true"},
                                              {"topic.metadata.refresh.interval.ms", "10000"},
+                                             {"topic.metadata.refresh.fast.interval.ms", "50"},
                                              {"topic.metadata.propagation.max.ms", "1000"}};
     struct topic_kafka *topics = calloc(1, sizeof *topics);
     *made = NULL;
@@ -115,8 +128,9 @@ enum outcome topic_kafka_new(struct topic_kafka **made, const struct config *con
     topics->wanted = rd_kafka_topic_partition_list_new(16);
     topics->given = rd_kafka_topic_partition_list_new(1);
     topics->group = config->consumer.group;
-    enum outcome outcome = kafka_client(&topics->client, RD_KAFKA_CONSUMER, config, "consumer", settings,
-                                        sizeof settings / sizeof(*settings), topics, on_rebalance, NULL, err);
+    enum outcome outcome =
+        kafka_client(&topics->client, RD_KAFKA_CONSUMER, config, "consumer", settings,
+                     sizeof settings / sizeof(*settings), topics, on_rebalance, NULL, on_error, err);
     if (outcome == OK) {
         want_topics(topics->wanted, policy);
         rd_kafka_resp_err_t code = rd_kafka_subscribe(topics->client, topics->wanted);

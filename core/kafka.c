@@ -23,6 +23,10 @@ static void log_line(const rd_kafka_t *client, int level, const char *facility, 
               LOG_STRING("client", client ? rd_kafka_name(client) : NULL));
 }
 
+void kafka_log_error(const rd_kafka_t *client, const char *reason) {
+    log_line(client, 3, "ERROR", reason);
+}
+
 /* ---- clients ---- */
 
 static enum outcome conf_set(rd_kafka_conf_t *conf, const char *name, const char *value, struct err *err) {
@@ -134,7 +138,8 @@ enum outcome
 kafka_client(rd_kafka_t **client, rd_kafka_type_t type, const struct config *config, const char *program,
              const struct kafka_setting *settings, size_t count, void *opaque,
              void (*rebalance)(rd_kafka_t *, rd_kafka_resp_err_t, rd_kafka_topic_partition_list_t *, void *),
-             void (*delivered)(rd_kafka_t *, const rd_kafka_message_t *, void *), struct err *err) {
+             void (*delivered)(rd_kafka_t *, const rd_kafka_message_t *, void *),
+             void (*complained)(rd_kafka_t *, int, const char *, void *), struct err *err) {
     *client = NULL;
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_log_cb(conf, log_line);
@@ -154,6 +159,9 @@ kafka_client(rd_kafka_t **client, rd_kafka_type_t type, const struct config *con
     }
     if (type == RD_KAFKA_PRODUCER && delivered) {
         rd_kafka_conf_set_dr_msg_cb(conf, delivered);
+    }
+    if (complained) {
+        rd_kafka_conf_set_error_cb(conf, complained);
     }
     char message[CLIENT_ERROR_BYTES];
     *client = rd_kafka_new(type, conf, message, sizeof(message));

@@ -22,7 +22,10 @@ enum outcome
 kafka_client(rd_kafka_t **client, rd_kafka_type_t type, const struct config *config, const char *program,
              const struct kafka_setting *settings, size_t count, void *opaque,
              void (*rebalance)(rd_kafka_t *, rd_kafka_resp_err_t, rd_kafka_topic_partition_list_t *, void *),
-             void (*delivered)(rd_kafka_t *, const rd_kafka_message_t *, void *), struct err *err) MUST_CHECK;
+             void (*delivered)(rd_kafka_t *, const rd_kafka_message_t *, void *),
+             void (*complained)(rd_kafka_t *, int, const char *, void *), struct err *err) MUST_CHECK;
+/* What `complained` does with the text, as librdkafka would without it: a line in the log. */
+void kafka_log_error(const rd_kafka_t *client, const char *reason);
 /* fenced epoch, instance or lost assignment -> FENCED; record refused for good (too large, invalid record,
  * unknown topic, not authorised for topic) -> POISON; not allowed at all, or our own bug -> FATAL; everything
  * else, a refused login among it (a broker that starts refuses for a moment), passes with time -> RETRY. */

@@ -157,7 +157,7 @@ enum outcome kafka_read_topic(const struct kafka_reading *reading, struct kafka_
     *extent = (struct kafka_extent){.missing = false};
     enum outcome outcome =
         kafka_client(&progress.client, RD_KAFKA_CONSUMER, reading->config, reading->program, settings,
-                     sizeof(settings) / sizeof(*settings), NULL, NULL, NULL, err);
+                     sizeof(settings) / sizeof(*settings), NULL, NULL, NULL, NULL, err);
     if (outcome != OK)
         return outcome;
     outcome = count_partitions(&progress, err);

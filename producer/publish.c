@@ -100,7 +100,7 @@ static enum outcome publish_open(void *opaque, struct err *err) {
     };
     enum outcome outcome =
         kafka_client(&publish->producer, RD_KAFKA_PRODUCER, publish->config, "producer", settings,
-                     sizeof(settings) / sizeof(*settings), publish, NULL, delivered, err);
+                     sizeof(settings) / sizeof(*settings), publish, NULL, delivered, NULL, err);
     if (outcome != OK)
         return outcome;
     return renewable(kafka_error(rd_kafka_init_transactions(publish->producer, INIT_MS), err), err);

@@ -16,8 +16,8 @@ enum outcome kafka_view_open(struct kafka_view **view, const struct config *conf
     *view = NULL;
     if (!made)
         return err_set(err, FATAL, 0, "out of memory");
-    enum outcome outcome =
-        kafka_client(&made->client, RD_KAFKA_PRODUCER, config, "operator", NULL, 0, NULL, NULL, NULL, err);
+    enum outcome outcome = kafka_client(&made->client, RD_KAFKA_PRODUCER, config, "operator", NULL, 0, NULL,
+                                        NULL, NULL, NULL, err);
     if (outcome != OK) {
         free(made);
         return outcome;

@@ -52,6 +52,11 @@ class ChaosStack(Stack):
             found[message.topic(), message.partition(), message.offset()] = message
         return [found[place] for place in sorted(found)]
 
+    def flush(self):
+        for producer in list(self._producers.values()):  # the shop's thread may add one meanwhile
+            if producer.flush(60):
+                raise Failed("records were not delivered")
+
     def forget_producers(self):
         """After topics changed: new clients learn of them at once."""
         self.flush()
