@@ -43,13 +43,14 @@ struct topic_kafka {
 /* Assigns, and returns once the client has let go of what it read before. Without the wait a partition that
  * is taken away twice in a row is stopped twice, and librdkafka ends the process over it (its issue 5573).
  * The client's main thread does in order what it is asked: the stops stand in its queue when assign returns,
- * each leaves its answer there in turn, and two questions later the answers have been heard. */
-static rd_kafka_resp_err_t assign_and_settle(rd_kafka_t *client,
+ * each leaves its answer there in turn, and two questions later the answers have been heard. A client that is
+ * closing assigns nothing any more, and throws away the question when it ends: nobody would answer. */
+static rd_kafka_resp_err_t assign_and_settle(const struct topic_kafka *topics,
                                              const rd_kafka_topic_partition_list_t *partitions) {
-    rd_kafka_resp_err_t code = rd_kafka_assign(client, partitions);
-    for (int question = 0; question < 2; question++) {
+    rd_kafka_resp_err_t code = rd_kafka_assign(topics->client, partitions);
+    for (int question = 0; question < 2 && !topics->closing; question++) {
         rd_kafka_topic_partition_list_t *assigned = NULL;
-        if (rd_kafka_assignment(client, &assigned) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        if (rd_kafka_assignment(topics->client, &assigned) == RD_KAFKA_RESP_ERR_NO_ERROR)
             rd_kafka_topic_partition_list_destroy(assigned);
     }
     return code;
@@ -58,6 +59,7 @@ static rd_kafka_resp_err_t assign_and_settle(rd_kafka_t *client,
 static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code,
                          rd_kafka_topic_partition_list_t *partitions, void *context) {
     struct topic_kafka *topics = context;
+    (void)client;
     KILL_POINT("consumer.rebalance");
     rd_kafka_topic_partition_list_destroy(topics->given);
     topics->given = code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS
@@ -67,7 +69,7 @@ static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t code,
     topics->joined = code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
     rd_kafka_topic_partition_list_t *none =
         code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS ? rd_kafka_topic_partition_list_new(1) : NULL;
-    rd_kafka_resp_err_t failed = assign_and_settle(client, none);
+    rd_kafka_resp_err_t failed = assign_and_settle(topics, none);
     if (none)
         rd_kafka_topic_partition_list_destroy(none);
     if (failed && !topics->closing)
@@ -312,7 +314,7 @@ static enum outcome kafka_assign(void *context, const struct topic_place *places
                                  struct err *err) {
     struct topic_kafka *topics = context;
     rd_kafka_topic_partition_list_t *list = list_of(places, count);
-    rd_kafka_resp_err_t code = assign_and_settle(topics->client, list);
+    rd_kafka_resp_err_t code = assign_and_settle(topics, list);
     rd_kafka_topic_partition_list_destroy(list);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return OK;

@@ -155,7 +155,7 @@ TYPES = {
     "shop.customer.changed": ("shop.customer.v1", {**SOME_CUSTOMER, "contact!": fields(CONTACT, nulls=True)}),
     "shop.customer.seen": ("shop.customer.v1", SOME_CUSTOMER),
     "shop.customer.closed": ("shop.customer.v1", SOME_CUSTOMER),
-    "shop.customer.merged": ("shop.customer.v1", {**SOME_CUSTOMER, "merged_customer_id!": customer}),
+    "shop.customer.merged": ("shop.customer.v1", {**SOME_CUSTOMER, "merged_customer_id!": ID}),
     "shop.order.placed": ("shop.order.v1", ORDER),
     "shop.order.changed": ("shop.order.v1", ORDER),
     "shop.order.paid": ("shop.order.v1", {**SOME_ORDER, "amount!": MONEY, "currency!": CURRENCY}),
