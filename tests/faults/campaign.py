@@ -17,7 +17,7 @@ import topics  # noqa: F401
 from judge import Judge
 from stack import Failed, headers_of
 from table import FAULTS, NotStruck
-from world import RECOVERY_S, World
+from scene import RECOVERY_S, World
 
 A_WORLD = 60   # faults; then all is judged, and the next world begins
 SHOWN = 12     # anomalies of each kind

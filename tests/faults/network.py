@@ -2,7 +2,7 @@
 from processes import any_process
 from proxy import TO_CLIENT, TO_SERVER, Commits
 from table import fault
-from world import SESSION_MS
+from scene import SESSION_MS
 
 
 @fault("connections cut behind every second COMMIT", nasty=(7, 13), weight=6)

@@ -5,7 +5,7 @@ import subprocess
 import time
 
 from table import NotStruck, demand, fault
-from world import CONSUMERS, SESSION_MS, Process
+from scene import CONSUMERS, SESSION_MS, Process
 
 COMES_BY_S = 6      # a point of the daily work
 AFTER_START_S = 20  # one of a start

@@ -9,7 +9,7 @@ from proxy import TO_CLIENT
 from stack import headers_of, now
 from table import demand
 from topics import POISON, inputs
-from world import CONSUMERS, SESSION_MS
+from scene import CONSUMERS, SESSION_MS
 
 EVENTS = int(os.environ.get("KUNDREGISTER_CHAOS_EVENTS", "6000"))  # of three_topics; SCENARIOS.md has a million
 SCENARIOS = {}

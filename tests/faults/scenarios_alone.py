@@ -9,7 +9,7 @@ from administer import administer
 from stack import ROOT, Stack, headers_of, now
 from table import demand
 from topics import WIDE, create, inputs, widen
-from world import accept, parked, reasons
+from scene import accept, parked, reasons
 
 SCENARIOS = {}
 

@@ -4,7 +4,7 @@ fault's number in the schedule. What a fault holds the world to besides (a reaso
 it demands itself."""
 import collections
 
-from world import RECOVERY_S
+from scene import RECOVERY_S
 
 Fault = collections.namedtuple("Fault", "name strike nasty deadline weight fits")
 FAULTS = {}

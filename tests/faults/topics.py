@@ -8,7 +8,7 @@ from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, A
 from administer import administer
 from stack import Failed
 from table import NotStruck, demand, fault
-from world import accept, audited, is_input, parked
+from scene import accept, audited, is_input, parked
 
 SETTINGS = {"retention.ms": str(30 * 86400 * 1000), "max.message.bytes": "1048576"}  # an input's, as deploy/stack makes it
 WIDE = 12

@@ -51,6 +51,7 @@ class Strings:
         self.consented = set()
 
     def add(self, text, *groups):
+        text = re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text)  # half a character is in no encoding
         for form in {text[:LONGEST], unicodedata.normalize("NFC", text)[:LONGEST]}:
             self.all.add(form)
             for group in groups:
