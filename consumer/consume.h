@@ -61,9 +61,10 @@ struct consumer {
     /* the batch in hand */
     struct batch_record *records;
     size_t record_count, record_bytes;
-    size_t take;     /* how many of them go into the next transaction */
-    unsigned misses; /* of guards, in a row */
-    unsigned redone; /* for serialisation failures and the like, in a row */
+    size_t take;      /* how many of them go into the next transaction */
+    unsigned misses;  /* of guards, in a row */
+    bool looks_again; /* a stored cell did not open: it is loaded once more before its partition parks */
+    unsigned redone;  /* for serialisation failures and the like, in a row */
     /* refs that batches found new whose guards were missed: asked for when the batch is done again */
     struct arena missed_arena;
     LIST(struct text) missed_refs;

@@ -197,9 +197,37 @@ static enum outcome rings_into_cache(struct load *load, struct loaded_cell *cons
     return outcome == POISON && !err->sqlstate[0] ? load_damaged(load, "damaged_ring", err) : outcome;
 }
 
-/* An older register beside the vault that has destroyed the key already: what the act of erasure lets go. */
+static bool is_erasable(const struct load *load, enum category category) {
+    return category == CATEGORY_PROFILE || category == CATEGORY_DELIVERY ||
+           (category == CATEGORY_CLAIM &&
+            load->policy->categories[CATEGORY_CLAIM].on_request == ON_REQUEST_ERASE);
+}
+
+/* The register was restored to before the last of an erased person went, and the vault remembers: what it
+ * destroyed is empty. */
+static bool is_forgotten(const struct load *load, const struct loaded_cell *loaded) {
+    const struct person *guard = state_find_guard(load->state, loaded->ring_person);
+    bool erased = false;
+    for (size_t i = 0; guard && i < guard->facts.cuts.count; i++)
+        erased |= guard->facts.cuts.at[i].valid;
+    if (!erased || !is_erasable(load, loaded->category))
+        return false;
+    switch (
+        keyring_absence(load->keyring, loaded->ring_person, loaded->ring_generation, loaded->cell->sealed)) {
+    case KEY_DESTROYED:
+        return true;
+    case KEY_NO_RING: /* of the newest generation it may be lost with a vault; then the partition parks */
+        return state_cut_of(load->state, loaded->ring_person, loaded->ring_generation) != NULL;
+    case KEY_NEVER:
+        return false;
+    }
+    return false;
+}
+
+/* lossy: an older register beside the vault that has destroyed the key already, or an older vault that never
+ * had it; nobody opens it any more, and the act of erasure must not hang on it. */
 static bool may_lose(struct load *load, const struct loaded_cell *loaded) {
-    if (!load->lossy || (loaded->category != CATEGORY_PROFILE && loaded->category != CATEGORY_DELIVERY))
+    if (!load->lossy && !is_forgotten(load, loaded))
         return false;
     loaded->cell->content = TEXT("{}");
     load->lost++;

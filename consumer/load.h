@@ -3,7 +3,8 @@
  * Fills a state with the aggregates that a batch's events touch, in rounds: a ref must be resolved before its
  * shipment is known, a shipment before its order. One pipelined round trip a round; persons are read before
  * what belongs to them, so that a person's revision guards all of it. Cells whose content decide reads are
- * opened on the way. */
+ * opened on the way; one of an erased person whose key the vault has destroyed is empty: a restored register
+ * may have it still. */
 #ifndef KR_CONSUMER_LOAD_H
 #define KR_CONSUMER_LOAD_H
 
@@ -36,9 +37,9 @@ struct load {
     struct {
         const struct text *at;
         size_t count;
-    } also_refs;  /* read in any case, with what is parked under them */
-    bool orphans; /* there are tombstones of persons that the register does not know */
-    bool lossy; /* profiles and deliveries whose key is destroyed are taken for empty: `restore reconcile` */
+    } also_refs;   /* read in any case, with what is parked under them */
+    bool orphans;  /* there are tombstones of persons that the register does not know */
+    bool lossy;    /* all cells whose key is gone are taken for empty: `restore reconcile` */
     int64_t now_s; /* monotonic */
     /* made */
     struct load_entry *entries; /* open addressing, `room` a power of two */
@@ -47,7 +48,7 @@ struct load {
     LIST(struct read_key)
     refs, parked, persons, orphaned, orders, shipments, notices, consents, requests, addresses, wholes;
     LIST(struct loaded_cell *) unopened; /* wanted, not opened yet */
-    size_t lost;                         /* lossy: how many cells were taken for empty */
+    size_t lost;                         /* how many cells were taken for empty */
     bool waits;                          /* the event just asked met something not loaded yet */
     bool arena_full;                     /* why RETRY was returned: take fewer records */
     const char *park_reason;             /* why POISON was returned: a stored cell cannot be opened */

@@ -303,9 +303,9 @@ static int work(const struct options *options, struct start *start, struct err *
 
 static void print_reconciled(const struct reconcile_sum *sum, bool json) {
     static const char sentences[] = "Erasures that the register lacked:              %zu\n"
-                                    "  of persons that it knows, erased again:       %zu\n"
+                                    "  of persons that it or the vault knows:        %zu\n"
                                     "    of which data without a key was let go:     %zu\n"
-                                    "  of subjects unknown to it, remembered:        %zu\n"
+                                    "  of subjects unknown to both, remembered:      %zu\n"
                                     "What waited and lost its key with the vault:    %zu\n"
                                     "Erased persons whose keys went again:           %zu%s\n"
                                     "Tombstones given to the vault besides:          %zu\n"

@@ -139,7 +139,7 @@ static bool add_acts(struct reconcile *reconcile, struct text person, struct act
     return true;
 }
 
-/* Whom of the register's persons the cuts concern: their subjects are one-way. */
+/* Whom of the persons the cuts concern: their subjects are one-way. */
 static enum outcome erase_known(struct reconcile *reconcile, struct err *err) {
     char after[ERASE_PERSON_BYTES + 1] = "";
     enum outcome outcome = OK;

@@ -3,9 +3,10 @@
  *
  * 1. Nobody else works as the consumer's role; the vault is the register's (its counter may be behind).
  * 2. The three are compared (remember.h).
- * 3. Each cut that the register lacks, of a person that it knows: the act of erasure again, through load,
- *    decide and store like any event, one transaction a portion.
- * 4. Of subjects that it does not know: a tombstone without a person. Whoever turns out to be one, by a
+ * 3. Each cut that the register lacks, of a person that it knows or the vault has keys of: the act of erasure
+ *    again, through load, decide and store like any event, one transaction a portion. Every key that the cut
+ *    would have destroyed goes, for what the register lost may have been sealed under it.
+ * 4. Of other subjects: a tombstone without a person. Whoever turns out to be one, by a
  * replay say, is forgotten from the start.
  * 5. The vault is older than the register: every key that was destroyed in it is doomed again, and what still
  *    waited under keys that it does not have goes.
@@ -24,8 +25,8 @@
 struct reconcile_sum {
     struct remember_sum found; /* as it was */
     bool vault_older;
-    size_t erased_again; /* cuts of persons that the register knows */
-    size_t unknown;      /* cuts of subjects that it does not */
+    size_t erased_again; /* cuts of persons that register or vault knows */
+    size_t unknown;      /* cuts of other subjects */
     size_t destroyed;    /* persons whose keys the vault was made to destroy again */
     size_t told;         /* tombstones of unknown subjects that the vault was given */
     size_t let_go;       /* cuts of which something waited under keys that the older vault lost */
@@ -53,7 +54,7 @@ struct reconcile_ops {
     /* As remember_compare. */
     enum outcome (*compare)(void *world, struct remember_sum *sum, remember_reader *reader, void *context,
                             struct err *err);
-    /* The first persons behind `after`, at most `most`. */
+    /* The first persons behind `after` that the register knows or the vault has keys of, at most `most`. */
     enum outcome (*persons)(void *world, struct arena *arena, const char *after, int most,
                             struct text **persons, size_t *count, struct err *err);
     /* Tombstones without a person, for these cuts, which are in order. */

@@ -37,7 +37,8 @@ static enum outcome world_compare(void *context, struct remember_sum *sum, remem
 
 static enum outcome world_persons(void *context, struct arena *arena, const char *after, int most,
                                   struct text **persons, size_t *count, struct err *err) {
-    return reconcile_persons(((struct world *)context)->start.reg, arena, after, most, persons, count, err);
+    struct world *world = context;
+    return reconcile_persons(world->start.reg, world->vault, arena, after, most, persons, count, err);
 }
 
 static enum outcome world_orphans(void *context, const struct remembered *cuts, size_t count,

@@ -84,10 +84,11 @@ static enum outcome stretch(struct db *reg, const struct query *query, struct ar
     return db_run(reg, query, params, result, err);
 }
 
-enum outcome reconcile_persons(struct db *reg, struct arena *arena, const char *after, int most,
-                               struct text **persons, size_t *count, struct err *err) {
+static enum outcome persons_of(struct db *db, const struct query *query, struct arena *arena,
+                               const char *after, int most, struct text **persons, size_t *count,
+                               struct err *err) {
     struct db_result *result;
-    enum outcome outcome = stretch(reg, &query_reconcile_persons, arena, after, most, &result, err);
+    enum outcome outcome = stretch(db, query, arena, after, most, &result, err);
     *count = outcome == OK ? db_rows(result) : 0;
     *persons = ARENA_ARRAY(arena, struct text, *count + 1);
     for (size_t i = 0; outcome == OK && i < *count; i++) {
@@ -98,6 +99,30 @@ enum outcome reconcile_persons(struct db *reg, struct arena *arena, const char *
     }
     db_result_release(result);
     return outcome;
+}
+
+enum outcome reconcile_persons(struct db *reg, struct db *vault, struct arena *arena, const char *after,
+                               int most, struct text **persons, size_t *count, struct err *err) {
+    struct text *known, *with_keys;
+    size_t known_count, key_count = 0, i = 0, k = 0;
+    *count = 0;
+    enum outcome outcome =
+        persons_of(reg, &query_reconcile_persons, arena, after, most, &known, &known_count, err);
+    if (outcome == OK)
+        outcome =
+            persons_of(vault, &query_reconcile_ring_persons, arena, after, most, &with_keys, &key_count, err);
+    if (outcome != OK)
+        return outcome;
+    *persons = ARENA_ARRAY(arena, struct text, known_count + key_count + 1);
+    if (!*persons)
+        return no_memory(err);
+    while (*count < (size_t)most && (i < known_count || k < key_count)) {
+        int order = i == known_count ? 1 : k == key_count ? -1 : text_compare(known[i], with_keys[k]);
+        (*persons)[(*count)++] = order <= 0 ? known[i] : with_keys[k];
+        i += order <= 0;
+        k += order >= 0;
+    }
+    return OK;
 }
 
 /* ---- subjects that the register does not know ---- */

@@ -12,9 +12,10 @@ enum outcome reconcile_audit(struct db *reg, const char *reason, const struct re
                              struct err *err) MUST_CHECK;
 /* The active policy's number. */
 enum outcome reconcile_policy(struct db *reg, const char *digest, int *policy, struct err *err) MUST_CHECK;
-/* The first persons behind `after`, at most `most`, texts in the arena. */
-enum outcome reconcile_persons(struct db *reg, struct arena *arena, const char *after, int most,
-                               struct text **persons, size_t *count, struct err *err) MUST_CHECK;
+/* The first persons behind `after` that the register knows or the vault has keys of, at most `most`, texts in
+ * the arena. */
+enum outcome reconcile_persons(struct db *reg, struct db *vault, struct arena *arena, const char *after,
+                               int most, struct text **persons, size_t *count, struct err *err) MUST_CHECK;
 /* Tombstones without a person, for these cuts, which are in order. */
 enum outcome reconcile_orphans(struct db *reg, const struct remembered *cuts, size_t count, int policy,
                                struct err *err) MUST_CHECK;

@@ -34,13 +34,14 @@ static bool want_cell(struct sealing *sealing, struct text person, int64_t gener
                       int16_t period, bool kept) {
     struct key_want *wanted = ARENA_PUSH(sealing->arena, &sealing->wants);
     if (wanted)
-        *wanted =
-            (struct key_want){.person = person,
-                              .generation = generation,
-                              .category = category,
-                              .period = period,
-                              .kept = kept,
-                              .floor = doom_floor_cells(sealing->work->state, person, generation, category)};
+        *wanted = (struct key_want){
+            .person = person,
+            .generation = generation,
+            .category = category,
+            .period = period,
+            .kept = kept && !sealing->work->load.lossy,
+            .floor = doom_floor_cells(sealing->work->state, person, generation, category),
+            .transit_floor = doom_floor_transit(sealing->work->state, person, generation, category)};
     return wanted != NULL;
 }
 
@@ -53,7 +54,7 @@ static bool want_transit(struct sealing *sealing, struct text person, int64_t ge
             .generation = generation,
             .category = category,
             .transit = true,
-            .kept = kept,
+            .kept = kept && !sealing->work->load.lossy,
             .floor = doom_floor_transit(sealing->work->state, person, generation, category)};
     return wanted != NULL;
 }

@@ -27,6 +27,7 @@ void settle_drop(struct consumer *consumer, const struct partition *gone) {
 
 static void forget_missed(struct consumer *consumer) {
     consumer->misses = consumer->redone = 0;
+    consumer->looks_again = false;
     consumer->missed_refs.at = NULL;
     consumer->missed_refs.count = consumer->missed_refs.room = 0;
     arena_reset(&consumer->missed_arena);
@@ -256,7 +257,15 @@ enum outcome settle(struct consumer *consumer, enum outcome outcome, struct err 
     const char *park_reason = consumer->work.load.park_reason;
     switch (outcome) {
     case POISON:
-        return bisect(consumer) ? OK : settle_single(consumer, err->sqlstate, park_reason, err);
+        if (bisect(consumer))
+            return OK;
+        /* Rows of before an erasure do not open once its keys are gone: only what is read anew says more. */
+        if (park_reason && !consumer->looks_again) {
+            consumer->looks_again = true;
+            return OK;
+        }
+        consumer->looks_again = false;
+        return settle_single(consumer, err->sqlstate, park_reason, err);
     case FENCED:
         return settle_fenced(consumer, err);
     case RETRY:

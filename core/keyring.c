@@ -384,32 +384,29 @@ static enum outcome copies_make(struct keyring *keyring, const struct key_want *
     for (size_t i = 0; i < count; i++) {
         const struct key_want *want = &wants[i];
         struct ring *ring = cached(keyring, want->person, want->generation);
-        if (!ring) {
+        if (!ring)
             return no_memory(err);
-        }
         if (want->kept && !ring->version) {
             ring->stale = true;
             return err_set(err, POISON, 0, "a key ring is missing in the vault");
         }
         struct ring *copy = ring->next;
-        if (wanted_key(copy ? copy : ring, want)) {
+        if (wanted_key(copy ? copy : ring, want))
             continue;
-        }
         if (!copy) {
             ring->next = copy = ring_copy(ring, &keyring->random);
-            if (!copy) {
+            if (!copy)
                 return no_memory(err);
-            }
             pending->at[pending->count++] = ring;
         }
         bool added = want->transit ? key_add(&copy->transit, want, 0, &keyring->random)
                                    : key_add(&copy->cells, want, want->period, &keyring->random);
         if (added && !copy->version && !ring_keys_newest(&copy->transit, want->category, 0)) {
-            added = ring_keys_add(&copy->transit, want->category, 0, &keyring->random);
+            const struct key_want transit = {.category = want->category, .floor = want->transit_floor};
+            added = key_add(&copy->transit, &transit, 0, &keyring->random);
         }
-        if (!added) {
+        if (!added)
             return no_memory(err);
-        }
     }
     return OK;
 }
@@ -546,9 +543,8 @@ static const struct ring *readable(const struct keyring *keyring, struct text pe
 }
 
 static bool key_give(const struct ring *ring, const struct ring_key *found, struct seal_key *key) {
-    if (!found) {
+    if (!found)
         return false;
-    }
     *key = (struct seal_key){.category = found->category, .period = found->period, .serial = found->serial};
     memcpy(key->ring, ring->key_id, KEY_ID_BYTES);
     memcpy(key->key, found->key, SEAL_KEY_BYTES);
@@ -574,19 +570,28 @@ static bool sealed_key(struct keyring *keyring, struct text person, int64_t gene
     const struct ring *ring = readable(keyring, person, generation);
     const struct ring_keys *keys = ring ? (transit ? &ring->transit : &ring->cells) : NULL;
     if (keys && sealed_period(sealed, &period, &serial) &&
-        key_give(ring, ring_keys_serial(keys, category, period, serial), key)) {
+        key_give(ring, ring_keys_serial(keys, category, period, serial), key))
         return true;
-    }
     struct ring *known = cached(keyring, person, generation);
-    if (known) {
+    if (known)
         known->stale = true; /* another worker may have added the key since: the next load asks the vault */
-    }
     return false;
 }
 
 bool keyring_sealed_key(struct keyring *keyring, struct text person, int64_t generation,
                         enum category category, struct text sealed, struct seal_key *key) {
     return sealed_key(keyring, person, generation, category, sealed, false, key);
+}
+
+enum key_absence keyring_absence(struct keyring *keyring, struct text person, int64_t generation,
+                                 struct text sealed) {
+    int16_t period;
+    uint16_t serial;
+    const struct ring *ring = cached(keyring, person, generation);
+    if (!ring || !ring->version)
+        return KEY_NO_RING;
+    return sealed_period(sealed, &period, &serial) && serial < ring->cells.next_serial ? KEY_DESTROYED
+                                                                                       : KEY_NEVER;
 }
 
 bool keyring_sealed_transit(struct keyring *keyring, struct text person, int64_t generation,

@@ -80,9 +80,10 @@ struct key_want {
     int64_t generation;
     enum category category;
     int16_t period;
-    bool transit;   /* the category's transit key instead */
-    bool kept;      /* something is sealed under this ring already: it must be there */
-    uint16_t floor; /* keys with a lower serial are doomed or destroyed: not good enough */
+    bool transit;           /* the category's transit key instead */
+    bool kept;              /* something is sealed under this ring already: it must be there */
+    uint16_t floor;         /* keys with a lower serial are doomed or destroyed: not good enough */
+    uint16_t transit_floor; /* the same for the transit key that comes with a new ring */
 };
 
 /* Rings of these persons into the cache (one fetch for the uncached). Persons without a ring are no error.
@@ -133,7 +134,12 @@ bool keyring_cell_key(struct keyring *keyring, struct text person, int64_t gener
  */
 bool keyring_sealed_key(struct keyring *keyring, struct text person, int64_t generation,
                         enum category category, struct text sealed, struct seal_key *key);
-/* The same of a body in the outbox, sealed under a transit key. */
+/* Why it gave none, asked right after it: the ring has numbered keys beyond that one, which is destroyed then
+ * (or was lost with a younger vault); there is no ring, destroyed whole or lost; or the ring never had it. */
+enum key_absence { KEY_NEVER, KEY_DESTROYED, KEY_NO_RING };
+enum key_absence keyring_absence(struct keyring *keyring, struct text person, int64_t generation,
+                                 struct text sealed);
+/* As keyring_sealed_key, of a body in the outbox, sealed under a transit key. */
 bool keyring_sealed_transit(struct keyring *keyring, struct text person, int64_t generation,
                             enum category category, struct text sealed, struct seal_key *key);
 bool keyring_transit_key(struct keyring *keyring, struct text person, int64_t generation,

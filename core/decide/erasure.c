@@ -50,13 +50,15 @@ static bool registered_between(const struct person *guard, int64_t after_us, int
     return false;
 }
 
-/* A `closed` ends something only while a `registered` of its generation stands before it. */
+/* A `closed` ends something only while a `registered` of its generation stands before it. One that is brought
+ * in stood when the keys went; a restored register may not have read that `registered` yet. */
 static bool revalidate(struct person *guard) {
     int64_t generation = GENERATION_FIRST;
     bool changed = false;
     for (size_t i = 0; i < guard->facts.cuts.count; i++) {
         struct cut *cut = &guard->facts.cuts.at[i];
-        bool valid = cut->cause == CUT_REQUEST || registered_between(guard, generation, cut->cut_us);
+        bool valid =
+            cut->cause == CUT_REQUEST || cut->restored || registered_between(guard, generation, cut->cut_us);
         changed |= valid != cut->valid;
         cut->valid = valid;
         if (valid)
@@ -278,6 +280,15 @@ enum outcome erasure_follow(struct decision *decision, const struct event *event
     return concerns ? settle(decision, event, guard) : OK;
 }
 
+/* The register may have lost rows that were sealed under these keys, and what it lost is not to be opened
+ * either. What stays is sealed anew. */
+static enum outcome doom_lost(struct decision *decision, struct text person) {
+    TRY(erasure_doom_rings(decision, person, CATEGORY_PROFILE));
+    return decision->policy->categories[CATEGORY_CLAIM].on_request == ON_REQUEST_ERASE
+               ? erasure_doom_rings(decision, person, CATEGORY_CLAIM)
+               : OK;
+}
+
 /* The act: the cuts stand; whatever is the person's belongs to its generation; what a request would erase is
  * gone; whoever was told is told; then it is said what was done. All that one event cuts is one act. */
 enum outcome erasure_cut(struct decision *decision, const struct event *event, struct text person,
@@ -309,6 +320,8 @@ enum outcome erasure_cut(struct decision *decision, const struct event *event, s
     if (cause == CUT_REQUEST &&
         !delivery_kept(decision->policy)) /* also what has become another consignee's */
         TRY(erasure_doom_rings(decision, person, CATEGORY_DELIVERY));
+    if (event->type == CALENDAR_RESTORED)
+        TRY(doom_lost(decision, person));
     TRY(consent_recut(decision, person));
     TRY(address_recut(decision, event, person));
     TRY(permission_follow(decision, event, person, TEXT_ABSENT));

@@ -49,6 +49,7 @@ class Strings:
         self.told = {}      # {recipient: strings of consignees that shipments named it the carrier for}
         self.emails = {}    # {customer: e-mail addresses}
         self.consented = set()
+        self.mail_houses = set()  # recipients to whom nothing is sent by parcel
 
     def add(self, text, *groups):
         text = re.sub("[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text)  # half a character is in no encoding
@@ -121,11 +122,12 @@ class Strings:
     def may_know(self, recipient, text):
         if text in self.told.get(recipient, ()):
             return True
-        return recipient not in self.told and any(text in self.emails.get(one, ()) and "@" in text
+        return recipient in self.mail_houses and any(text in self.emails.get(one, ()) and "@" in text
                                                   for one in self.consented)
 
     def markers(self, policy):
         """Those that are found nowhere by chance, sorted."""
+        self.mail_houses = {name for name, one in json.loads(policy)["recipients"].items() if "countries" not in one}
         return sorted(text for text in self.all if len(text.encode("utf-8", "replace")) >= SHORTEST
                       and len(set(text)) >= DIFFERENT and text not in self.ids and text not in policy)
 

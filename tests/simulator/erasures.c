@@ -160,7 +160,6 @@ static enum outcome erasures_destroyed(void *context, struct arena *arena,
     struct process *process = context;
     enum strike strike;
     (void)arena;
-    (void)counter;
     enum outcome outcome = session_begin(process, __func__, &strike, err);
     while (outcome == OK && process->sim->doubt.open) {
         process_sleep(process, 1000);
@@ -169,6 +168,8 @@ static enum outcome erasures_destroyed(void *context, struct arena *arena,
     if (outcome != OK)
         return outcome;
     mark_destroyed(&process->sim->memory, portion);
+    if (counter > process->sim->counter)
+        process->sim->counter = counter;
     return session_answer(process, strike, err);
 }
 

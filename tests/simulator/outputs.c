@@ -68,6 +68,13 @@ static int by_seq(const void *a, const void *b) {
     return (one->seq > two->seq) - (one->seq < two->seq);
 }
 
+static bool was_before(const struct sim *sim, const struct output_id *id) {
+    for (size_t i = 0; i < sim->before.count; i++)
+        if (memcmp(&sim->before.at[i], id, sizeof *id) == 0)
+            return true;
+    return false;
+}
+
 static void give_row(const struct sim *sim, const struct sim_output *output, struct relay_row *row) {
     const struct output *at = &output->output;
     *row = (struct relay_row){.seq = output->seq,
@@ -80,8 +87,9 @@ static void give_row(const struct sim *sim, const struct sim_output *output, str
                               .category = (int)at->category,
                               .body = body_of(sim, output),
                               .headers = output->headers,
-                              .fate = outputs_fate(sim, output->seq) == FATE_PUBLISH ? FATE_PUBLISH
-                                                                                     : FATE_SETTLED};
+                              .fate = outputs_fate(sim, output->seq) != FATE_PUBLISH ? FATE_SETTLED
+                                      : was_before(sim, &at->id)                     ? FATE_ELSEWHERE
+                                                                                     : FATE_PUBLISH};
     memcpy(row->row_id, output->row_id, ROW_ID_BYTES);
     memcpy(row->output_id, at->id.bytes, sizeof row->output_id);
 }

@@ -65,6 +65,14 @@ _Noreturn void process_die(struct process *process) {
     abort();
 }
 
+/* It is through, and nobody starts it again. */
+_Noreturn void process_end(struct process *process) {
+    sim_tell(process->sim, "%s ends", process->owner);
+    take_down(process);
+    to_scheduler(process);
+    abort();
+}
+
 void process_kill_all(struct sim *sim) {
     for (unsigned slot = 0; slot < SIM_SLOTS; slot++) {
         sim->start_us[slot] = INT64_MAX;
@@ -77,13 +85,16 @@ void process_bury(struct sim *sim) {
     while (sim->graveyard) {
         struct process *process = sim->graveyard;
         sim->graveyard = process->next;
-        if (is_worker(process)) {
+        if (process->mend) {
+            mend_release(process);
+        } else if (is_worker(process)) {
             consumer_release(&process->consumer);
-            keyring_free(process->keyring);
         } else {
             relay_release(&process->relay);
             arena_release(&process->asked_arena);
         }
+        keyring_free(process->keyring);
+        remembered_release(process);
         stack_give(process->stack);
         free(process);
     }
@@ -112,6 +123,7 @@ const struct clock_ops process_clock = {clock_look, clock_look, clock_sleep};
 
 static void run_worker(struct process *process) {
     struct sim *sim = process->sim;
+    remembered_start(process);
     process->keyring = keyring_new(&keys_ops, process, sim_kek, SIM_VAULT_ID, sim->cache_rings, 60);
     assert(process->keyring);
     struct consume_setup setup = {.topic_ops = &topics_ops,
@@ -128,6 +140,7 @@ static void run_worker(struct process *process) {
                                   .ref_key = &sim_ref_key,
                                   .digest_key = sim_digest_key,
                                   .owner = text_of(process->owner),
+                                  .orphan_tombstones = sim->restored,
                                   .batch_records = sim->batch_records,
                                   .batch_bytes = 1 << 20,
                                   .arena_bytes = 1 << 24};
@@ -160,7 +173,9 @@ static void run_relay(struct process *process) {
 
 static void run(unsigned high, unsigned low) {
     struct process *process = (struct process *)(uintptr_t)((uint64_t)high << 32 | low);
-    if (is_worker(process))
+    if (process->slot == 0 && process->sim->mending)
+        mend_run(process);
+    else if (is_worker(process))
         run_worker(process);
     else
         run_relay(process);
@@ -271,11 +286,13 @@ static void resume(struct sim *sim, struct process *process) {
 }
 
 void process_run_all(struct sim *sim, bool done(const struct sim *sim)) {
-    while (!sim->wrong[0] && !(sim->published == sim->story.count && done(sim))) {
+    while (!sim->wrong[0] && !(sim->published == sim->publishes && done(sim))) {
         struct process *ready[SIM_SLOTS];
         unsigned count = 0;
         if (sim->doubt.open && sim->now_us >= sim->doubt.until_us)
             session_settle_doubt(sim);
+        if (sim->restores_register || sim->restores_vault)
+            restore_back_up(sim);
         for (unsigned slot = 0; slot < SIM_SLOTS; slot++) {
             if (!sim->at[slot] && sim->start_us[slot] <= sim->now_us)
                 begin(sim, slot);
@@ -283,7 +300,7 @@ void process_run_all(struct sim *sim, bool done(const struct sim *sim)) {
             if (process && process->wake_us <= sim->now_us && process->thaw_us <= sim->now_us)
                 ready[count++] = process;
         }
-        if (sim->published < sim->story.count && (!count || draw_chance(&sim->schedule, 250)))
+        if (sim->published < sim->publishes && (!count || draw_chance(&sim->schedule, 250)))
             topics_publish(sim);
         else if (count)
             resume(sim, ready[draw_below(&sim->schedule, count)]);

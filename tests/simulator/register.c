@@ -84,7 +84,7 @@ static void session_close(void *context) {
 
 /* ---- a COMMIT in doubt: its backend is at it still, and everybody else waits for its rows ---- */
 
-static void save_rows(struct sim *sim, struct sim_rows *rows) {
+void session_save_rows(struct sim *sim, struct sim_rows *rows) {
     memory_register_copy(&rows->memory, &sim->memory, &sim->memory.kept);
     rows->outputs.count = rows->outputs.room = sim->outputs.count;
     rows->outputs.at = ARENA_ARRAY(&sim->memory.kept, struct sim_output, sim->outputs.count + 1);
@@ -93,7 +93,7 @@ static void save_rows(struct sim *sim, struct sim_rows *rows) {
         memcpy(rows->outputs.at, sim->outputs.at, sim->outputs.count * sizeof *sim->outputs.at);
 }
 
-static void load_rows(struct sim *sim, const struct sim_rows *rows) {
+void session_load_rows(struct sim *sim, const struct sim_rows *rows) {
     memory_register_copy(&sim->memory, &rows->memory, &sim->memory.kept);
     sim->outputs.at = rows->outputs.at;
     sim->outputs.count = sim->outputs.room = rows->outputs.count;
@@ -103,7 +103,7 @@ void session_settle_doubt(struct sim *sim) {
     sim->doubt.open = false;
     sim_tell(sim, "the COMMIT in doubt %s", sim->doubt.commits ? "is done" : "came to nothing");
     if (sim->doubt.commits)
-        load_rows(sim, &sim->doubt.after);
+        session_load_rows(sim, &sim->doubt.after);
 }
 
 /* ---- locks ---- */
@@ -262,9 +262,15 @@ static enum outcome session_claim(void *context, const struct claim *claim, stru
 static enum outcome session_park(void *context, struct text topic, int32_t partition, int64_t epoch,
                                  struct text reason, struct err *err) {
     struct process *process = context;
+    struct memory_position *position = memory_position_of(&process->sim->memory, topic, partition);
     (void)epoch;
     (void)err;
-    sim_wrong(process->sim, "%.*s/%d is parked: %.*s", TEXT_ARGS(topic), partition, TEXT_ARGS(reason));
+    /* a ring that was lost and is made anew counts its keys from the first: it does not open what the old one
+     * sealed */
+    bool lost = process->sim->lost_keys && (text_is(reason, "missing_key") || text_is(reason, "damaged_row"));
+    if (!lost)
+        sim_wrong(process->sim, "%.*s/%d is parked: %.*s", TEXT_ARGS(topic), partition, TEXT_ARGS(reason));
+    snprintf(position->parked, sizeof position->parked, "%.*s", TEXT_ARGS(reason));
     return OK;
 }
 
@@ -393,10 +399,10 @@ static void commit_unheard(struct sim *sim, const struct sim_session *session) {
         apply(sim, session);
         return;
     }
-    save_rows(sim, &before);
+    session_save_rows(sim, &before);
     apply(sim, session);
-    save_rows(sim, &sim->doubt.after);
-    load_rows(sim, &before);
+    session_save_rows(sim, &sim->doubt.after);
+    session_load_rows(sim, &before);
     sim->doubt.open = true;
     sim->doubt.commits = draw_chance(&sim->faults, 700);
     sim->doubt.until_us = sim->now_us + (1 + draw_below(&sim->faults, 50)) * 1000;

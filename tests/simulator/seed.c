@@ -182,12 +182,14 @@ static void begin(struct sim *sim, const struct sim_options *options) {
         bool there = slot < SIM_WORKERS ? slot < sim->workers : slot - SIM_WORKERS < sim->relays;
         sim->start_us[slot] = there ? sim->now_us + draw_below(draw, 3) * 1000 : INT64_MAX;
     }
+    sim->publishes = sim->story.count;
     topics_begin(sim);
 }
 
 static void end(struct sim *sim) {
     process_kill_all(sim);
     process_bury(sim);
+    restore_release(sim);
     memory_vault_release(&sim->vault);
     memory_register_release(&sim->memory);
 }
@@ -233,12 +235,18 @@ bool seed_run(struct sim *sim, const struct sim_options *options) {
         arena_init(&arena, (size_t)1 << 28);
     begin(sim, options);
     bool expires = draw_chance(&sim->schedule, 150), replays = draw_chance(&sim->schedule, 150);
+    if (draw_chance(&sim->schedule, 150))
+        restore_draw(sim);
     process_run_all(sim, is_at_rest);
+    if ((sim->restores_register || sim->restores_vault) && !sim->wrong[0]) {
+        restore_run(sim);
+        process_run_all(sim, is_at_rest);
+    }
     if (expires && !sim->wrong[0]) {
         sim->now_us += MONTH_US;
         process_run_all(sim, is_expired);
     }
-    if (replays && !sim->wrong[0])
+    if (replays && !sim->lost_keys && !sim->wrong[0])
         replay(sim, expires, &arena);
     if (!sim->wrong[0])
         check_end(sim, expires, &arena);

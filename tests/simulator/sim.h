@@ -9,6 +9,7 @@
 #define KR_SIMULATOR_SIM_H
 
 #include "consumer/consume.h"
+#include "consumer/remember.h"
 #include "producer/relay.h"
 #include "producer/unseal.h"
 #include "tests/simulator/draw.h"
@@ -103,6 +104,16 @@ struct sim_marks {
     struct relay_mark at[24];
     size_t count;
 };
+/* Register and vault as they were once, for whoever loses them. */
+struct sim_backup {
+    int64_t register_step, vault_step; /* when they are taken */
+    bool register_taken, vault_taken;
+    struct sim_rows rows;
+    struct sim_marks mirror, anchors;
+    int64_t sequence, floor, dropped_below, counter;
+    size_t fate_count;
+    struct memory_vault vault;
+};
 /* A transaction of one producer. */
 struct sim_transaction {
     bool open;
@@ -151,6 +162,8 @@ struct process {
     struct sim_client client;
     struct keyring *keyring;
     struct consumer consumer;
+    struct remember_list remembered[3]; /* as it compares topic, vault and register */
+    struct mend *mend;                  /* it is no worker, but reconciles */
     char owner[16];
     /* a relay's */
     struct relay relay;
@@ -176,7 +189,7 @@ struct sim {
     int64_t partition_size; /* rows in a partition of the outbox */
     unsigned fault_count, fault_limit;
     /* input */
-    size_t published; /* how much of the story */
+    size_t published, publishes; /* how much of the story, and how much of it is to be */
     struct sim_partition partitions[SIM_PARTITIONS];
     size_t partition_count;
     /* register */
@@ -187,7 +200,9 @@ struct sim {
     struct process *calendar, *relaying; /* who has those locks */
     struct sim_marks mirror, anchors;
     int64_t floor, dropped_below;
-    LIST(struct relay_row) fates; /* publication: seq and fate */
+    LIST(struct relay_row) fates;  /* publication: seq and fate */
+    int64_t counter;               /* what it knows of the vault's */
+    LIST(struct output_id) before; /* published before it was restored */
     /* vault */
     struct memory_vault vault;
     LIST(struct sim_destroyed) destroyed;
@@ -203,6 +218,11 @@ struct sim {
     int64_t start_us[SIM_SLOTS]; /* of an empty slot */
     struct process *graveyard;
     struct process *running;
+    /* what is restored, and what was lost by it */
+    struct sim_backup backup;
+    bool restores_register, restores_vault;
+    bool restored, lost_keys;
+    bool mending; /* slot 0 is `restore reconcile` */
     /* what is wrong; "" = nothing yet */
     char wrong[4096];
 };
@@ -228,6 +248,7 @@ void process_run_all(struct sim *sim, bool done(const struct sim *sim));
 enum strike process_call(struct process *process, const char *name);
 void process_sleep(struct process *process, int64_t sleep_us);
 _Noreturn void process_die(struct process *process);
+_Noreturn void process_end(struct process *process);
 /* Ends all of them at once, as if their machines lost power. */
 void process_kill_all(struct sim *sim);
 /* Frees what is dead. */
@@ -255,6 +276,8 @@ void session_break(struct process *process);
 enum outcome session_begin(struct process *process, const char *name, enum strike *strike, struct err *err);
 enum outcome session_answer(struct process *process, enum strike strike, struct err *err);
 void session_settle_doubt(struct sim *sim);
+void session_save_rows(struct sim *sim, struct sim_rows *rows);
+void session_load_rows(struct sim *sim, const struct sim_rows *rows);
 bool session_idle(const struct sim *sim);
 
 /* ---- keys.c: the vault ---- */
@@ -273,6 +296,28 @@ bool outputs_relayed(const struct sim *sim);
 void marks_put(struct sim_marks *marks, const struct relay_mark *mark);
 const struct relay_mark *marks_find(const struct sim_marks *marks, struct text topic);
 void publish_fence(struct process *process);
+
+/* ---- remembered.c: erasures, in topic, vault and register ---- */
+
+/* As remember_compare, by the running process, which may be struck at each of the three; NULL: by nobody. */
+enum outcome remembered_compare(struct sim *sim, struct process *process, struct remember_sum *sum,
+                                remember_reader *reader, void *context, struct err *err);
+void remembered_release(struct process *process);
+/* What must hold before a worker starts; only after a restore may it refuse. */
+void remembered_start(struct process *process);
+
+/* ---- restore.c, mend.c ---- */
+
+/* How this seed loses its register or vault, if it does. */
+void restore_draw(struct sim *sim);
+/* Takes what is due. */
+void restore_back_up(struct sim *sim);
+/* All stopped and back from the backups: what is wrong with them, put right. */
+void restore_run(struct sim *sim);
+void restore_release(struct sim *sim);
+/* `restore reconcile`, as a process. */
+void mend_run(struct process *process);
+void mend_release(struct process *process);
 
 /* ---- reference.c, told.c ---- */
 

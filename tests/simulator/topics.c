@@ -92,7 +92,7 @@ bool topics_read(const struct sim *sim) {
         const struct memory_position *position =
             memory_position_of((struct memory_register *)(uintptr_t)&sim->memory,
                                text_of(story_topics[partition->topic]), partition->number);
-        if (position->row.next < (int64_t)partition->records.count)
+        if (position->row.next < (int64_t)partition->records.count && !position->parked[0])
             return false;
     }
     return true;

@@ -45,6 +45,35 @@ void memory_vault_release(struct memory_vault *vault) {
     *vault = (struct memory_vault){0};
 }
 
+void memory_vault_copy(struct memory_vault *to, const struct memory_vault *from) {
+    *to = (struct memory_vault){.ring_count = from->ring_count,
+                                .lookup_count = from->lookup_count,
+                                .tombstone_count = from->tombstone_count,
+                                .counter = from->counter};
+    to->rings = calloc(from->ring_count + 1, sizeof(*to->rings));
+    to->lookups = calloc(from->lookup_count + 1, sizeof(*to->lookups));
+    to->tombstones = calloc(from->tombstone_count + 1, sizeof(*to->tombstones));
+    assert(to->rings && to->lookups && to->tombstones);
+    for (size_t i = 0; i < from->ring_count; i++) {
+        struct ring_row *row = &to->rings[i];
+        *row = from->rings[i];
+        row->person = copy_of(row->person);
+        row->blob = copy_of(row->blob);
+        row->transit = copy_of(row->transit);
+    }
+    for (size_t i = 0; i < from->lookup_count; i++) {
+        to->lookups[i] = from->lookups[i];
+        to->lookups[i].person = copy_of(to->lookups[i].person);
+    }
+    for (size_t i = 0; i < from->tombstone_count; i++) {
+        struct tombstone_row *row = &to->tombstones[i];
+        *row = from->tombstones[i];
+        row->person = copy_of(row->person);
+        row->subject = copy_of(row->subject);
+        row->body = copy_of(row->body);
+    }
+}
+
 struct ring_row *memory_vault_ring(struct memory_vault *vault, struct text person, int64_t generation) {
     for (size_t i = 0; i < vault->ring_count; i++) {
         if (vault->rings[i].generation == generation && text_equal(vault->rings[i].person, person)) {

@@ -24,6 +24,8 @@ extern const struct vault_ops memory_vault_ops; /* `vault` = struct memory_vault
 
 void memory_vault_init(struct memory_vault *vault);
 void memory_vault_release(struct memory_vault *vault);
+/* The rows and the counter as they are: `to` is new, and released on its own. */
+void memory_vault_copy(struct memory_vault *to, const struct memory_vault *from);
 /* The stored row, or NULL. */
 struct ring_row *memory_vault_ring(struct memory_vault *vault, struct text person, int64_t generation);
 struct tombstone_row *memory_vault_tombstone(struct memory_vault *vault, struct text subject);

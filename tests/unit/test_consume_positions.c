@@ -121,6 +121,43 @@ static void test_missing_ring_parks(void **state) {
     free(world);
 }
 
+/* The vault as a worker meets it whose rows are of before an erasure: it lacks their keys, and what it is
+ * asked for after that, once the rows are read anew, it has. */
+static int fetches_too_late;
+static enum outcome late_fetch(void *vault, struct arena *arena, struct ring_row *rows, size_t count,
+                               struct err *err) {
+    enum outcome outcome = memory_vault_ops.fetch(vault, arena, rows, count, err);
+    for (size_t i = 0; fetches_too_late > 0 && i < count; i++)
+        rows[i] = (struct ring_row){.person = rows[i].person, .generation = rows[i].generation};
+    fetches_too_late -= fetches_too_late > 0;
+    return outcome;
+}
+
+/* Given a worker that stood still between its load and the keys while another erased the person, when it goes
+ * on, then it looks once more and nothing parks. */
+static void test_a_late_look_parks_nothing(void **state) {
+    struct world *world = calloc(1, sizeof *world);
+    struct vault_ops ops = memory_vault_ops;
+    struct err err;
+    (void)state;
+    ops.fetch = late_fetch;
+    world_empty(world, policy, 0);
+    world->vault_ops = &ops;
+    sample_all(&world->memory);
+    world_run(world, 100);
+    world_stop(world);
+    memory_register_publish(&world->memory, "shop.customer.v1", "c1", "shop.customer.changed", "r9",
+                            "2026-05-15T10:00:00Z",
+                            "{\"customer_id\":\"c1\",\"contact\":{\"first_name\":\"Eva\"}}");
+    world_start(world, 100);
+    fetches_too_late = 2; /* the ring, and once more for the key that it lacks */
+    assert_int_equal(world_turn_through(world, &err), OK);
+    assert_int_equal(fetches_too_late, 0);
+    assert_string_equal(memory_position(&world->memory, "shop.customer.v1")->parked, "");
+    world_release(world);
+    free(world);
+}
+
 /* Given a record that was fetched before the last assign, when the fingerprint is awaited, then it is not
  * taken for the fingerprint's. */
 static void test_stale_record_parks_nothing(void **state) {
@@ -283,11 +320,11 @@ static void test_idle_worker_is_ready_again(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_other_record_parks),         cmocka_unit_test(test_gap_parks),
-        cmocka_unit_test(test_now_never_decreases),        cmocka_unit_test(test_missing_ring_parks),
-        cmocka_unit_test(test_stale_record_parks_nothing), cmocka_unit_test(test_read_on_before_a_claim),
-        cmocka_unit_test(test_consent_between_two_reads),  cmocka_unit_test(test_reason_of_an_outage),
-        cmocka_unit_test(test_idle_worker_is_ready_again),
+        cmocka_unit_test(test_other_record_parks),        cmocka_unit_test(test_gap_parks),
+        cmocka_unit_test(test_now_never_decreases),       cmocka_unit_test(test_missing_ring_parks),
+        cmocka_unit_test(test_a_late_look_parks_nothing), cmocka_unit_test(test_stale_record_parks_nothing),
+        cmocka_unit_test(test_read_on_before_a_claim),    cmocka_unit_test(test_consent_between_two_reads),
+        cmocka_unit_test(test_reason_of_an_outage),       cmocka_unit_test(test_idle_worker_is_ready_again),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -420,9 +420,10 @@ static void a_ring_made_anew_keeps_its_floors(void **state) {
     assert_int_equal(load(fixture, fixture->two, 0), OK);
     memory_vault_destroy(&fixture->vault, PERSON, 1);
     keyring_forget(fixture->one);
-    wants[0].floor = FLOOR;
+    wants[0].floor = wants[0].transit_floor = FLOOR;
     assert_int_equal(provide(fixture, fixture->one, wants, 1, 0), OK);
     assert_true(keyring_cell_key(fixture->one, PERSON, 1, CATEGORY_PROFILE, 200, FLOOR, &one));
+    assert_true(keyring_transit_key(fixture->one, PERSON, 1, CATEGORY_PROFILE, FLOOR, &two));
     assert_int_equal(provide(fixture, fixture->two, &wants[1], 1, 0), OK);
     keyring_forget(fixture->one);
     assert_int_equal(load(fixture, fixture->one, 0), OK);
