@@ -13,6 +13,8 @@
 
 #define PARKING_PERSON "/parking" /* whose ring seals parked events; no id may look so */
 
+#define CONTENT_LOST "{}" /* what a cell holds that nobody opens any more */
+
 /* A cell as it was loaded: whose ring sealed it, and where it lay. */
 struct loaded_cell {
     struct cell *cell;
@@ -67,7 +69,8 @@ enum outcome load_open(struct load *load, struct loaded_cell *const *cells, size
 /* How a cell of this aggregate was loaded; NULL when it was not stored. */
 struct loaded_cell *load_cell(struct load *load, enum need_kind kind, struct text owner, struct text object,
                               const struct cell *cell);
-/* Opens and unpacks parked events, one for each row, in load's arena. Results as load_batch. */
+/* Opens and unpacks parked events, one for each row, in load's arena; not `stored`: lossy, and it does not
+ * open. Results as load_batch. */
 enum outcome load_parked(struct load *load, const struct row_parked *rows, size_t count,
                          struct parked *parked, struct err *err) MUST_CHECK;
 /* Where a parked event lies: owner the ref, object "topic/partition/offset". Object absent: the arena is

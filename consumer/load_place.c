@@ -224,12 +224,14 @@ enum outcome load_parked(struct load *load, const struct row_parked *rows, size_
     struct text *bodies = ARENA_ARRAY(load->arena, struct text, count ? count : 1);
     enum outcome outcome = bodies ? open_parked(load, rows, count, bodies, err) : load_full(load, err);
     for (size_t i = 0; outcome == OK && i < count; i++) {
+        parked[i].stored = !load->lossy || !text_is(bodies[i], CONTENT_LOST);
+        if (!parked[i].stored)
+            continue;
         if (unpack_event(bodies[i], load->arena, &parked[i].event, err) != OK)
             return err->kind == FATAL ? load_damaged(load, "damaged_row", err) : load_full(load, err);
         parked[i].expires_us = rows[i].expires_us;
         if (rows[i].record_hash.size == sizeof parked[i].record_hash)
             memcpy(parked[i].record_hash, rows[i].record_hash.at, sizeof parked[i].record_hash);
-        parked[i].stored = true;
     }
     return outcome;
 }
@@ -240,6 +242,8 @@ static enum outcome place_parked(struct load *load, const struct read_rows *rows
     struct parked *all = ARENA_ARRAY(load->arena, struct parked, count ? count : 1);
     enum outcome outcome = all ? load_parked(load, rows->parked.at, count, all, err) : load_full(load, err);
     for (size_t i = 0; outcome == OK && i < count; i++) {
+        if (!all[i].stored)
+            continue;
         struct ref_entry *ref = state_ref(load->state, rows->parked.at[i].ref);
         struct parked **listed = ref ? (struct parked **)ARENA_PUSH(load->arena, &ref->parked) : NULL;
         if (!listed)

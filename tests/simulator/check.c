@@ -220,6 +220,20 @@ static void check_remembered(struct sim *sim) {
 
 /* ---- the whole ---- */
 
+static bool is_halted(const struct sim *sim) {
+    for (size_t i = 0; i < sim->memory.positions.count; i++)
+        if (sim->memory.positions.at[i].parked[0])
+            return true;
+    return false;
+}
+
+/* What waits for a token whose generation was lost is not taken in, and a closing that was brought in stands,
+ * also when what comes later would have made it void. */
+static bool is_comparable(const struct sim *sim, struct text dump) {
+    static const char closing[] = "\"cause\":\"closed\"";
+    return !sim->memory.parked.count && !memmem(dump.at, dump.size, closing, sizeof closing - 1);
+}
+
 struct text check_dump(struct sim *sim, struct arena *arena) {
     struct keyring *keyring = keyring_new(&memory_vault_ops, &sim->vault, sim_kek, SIM_VAULT_ID, 50, 60);
     assert(keyring);
@@ -235,14 +249,14 @@ void check_end(struct sim *sim, bool expired, struct arena *arena) {
     check_remembered(sim);
     if (sim->wrong[0])
         return;
-    if (!sim->lost_keys) {
+    if (!sim->lost_keys && !is_halted(sim)) {
         struct text dump = check_dump(sim, arena);
         reference_make(sim, expired, &reference, arena);
-        if (sim->restored && !sim->memory.parked.count)
+        if (!sim->restored)
+            check_state(sim, &reference, dump, arena);
+        else if (is_comparable(sim, dump))
             compare(sim, "S: a restored register differs", all_lasting(dump, arena),
                     all_lasting(reference.dump, arena));
-        else if (!sim->restored)
-            check_state(sim, &reference, dump, arena);
     }
     if (!sim->restored)
         check_told(sim, &reference, arena);

@@ -197,7 +197,8 @@ bool session_idle(const struct sim *sim) {
     for (unsigned slot = 0; slot < SIM_SLOTS; slot++)
         if (sim->at[slot] && (sim->at[slot]->session.pending || sim->at[slot]->thaw_us > sim->now_us))
             return false;
-    for (size_t i = 0; i < sim->memory.parked.count; i++)
+    for (size_t i = 0; i < sim->memory.parked.count && !sim->lost_keys;
+         i++) /* or it does not open any more */
         for (size_t k = 0; k < sim->memory.refs.count; k++)
             if (text_equal(sim->memory.refs.at[k].ref, sim->memory.parked.at[i].ref) &&
                 text_present(sim->memory.refs.at[k].recipient))

@@ -265,9 +265,11 @@ static enum outcome session_park(void *context, struct text topic, int32_t parti
     struct memory_position *position = memory_position_of(&process->sim->memory, topic, partition);
     (void)epoch;
     (void)err;
-    /* a ring that was lost and is made anew counts its keys from the first: it does not open what the old one
-     * sealed */
-    bool lost = process->sim->lost_keys && (text_is(reason, "missing_key") || text_is(reason, "damaged_row"));
+    /* A ring that was lost and is made anew does not open what the old one sealed. Nor can a ring that was
+     * destroyed whole be told from one that was lost: what a register from before had under one of the newest
+     * generation, a parcel that has become another's since, parks. */
+    bool lost = (process->sim->restored && text_is(reason, "missing_key")) ||
+                (process->sim->lost_keys && text_is(reason, "damaged_row"));
     if (!lost)
         sim_wrong(process->sim, "%.*s/%d is parked: %.*s", TEXT_ARGS(topic), partition, TEXT_ARGS(reason));
     snprintf(position->parked, sizeof position->parked, "%.*s", TEXT_ARGS(reason));
