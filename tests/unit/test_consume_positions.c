@@ -121,6 +121,27 @@ static void test_missing_ring_parks(void **state) {
     free(world);
 }
 
+/* Given a register from before the last of an erased person's keys went, when what closes his parcel is read
+ * again, then what the vault has destroyed is empty and nothing parks. */
+static void test_destroyed_since_parks_nothing(void **state) {
+    struct world *world = calloc(1, sizeof *world);
+    struct err err;
+    (void)state;
+    world_empty(world, policy, 0);
+    sample_erasures(&world->memory);
+    world_run(world, 100);
+    world_stop(world);
+    memory_vault_destroy(&world->vault, TEXT("recipient:r1"), GENERATION_FIRST);
+    memory_register_publish(&world->memory, "shop.shipment.v1", "c1", "shop.shipment.cancelled", "x9",
+                            "2026-05-17T10:00:00Z",
+                            "{\"shipment_id\":\"s3\",\"order_id\":\"o1\",\"customer_id\":\"c1\"}");
+    world_start(world, 100);
+    assert_int_equal(world_turn_through(world, &err), OK);
+    assert_string_equal(memory_position(&world->memory, "shop.shipment.v1")->parked, "");
+    world_release(world);
+    free(world);
+}
+
 /* The vault as a worker meets it whose rows are of before an erasure: it lacks their keys, and what it is
  * asked for after that, once the rows are read anew, it has. */
 static int fetches_too_late;
@@ -320,11 +341,17 @@ static void test_idle_worker_is_ready_again(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_other_record_parks),        cmocka_unit_test(test_gap_parks),
-        cmocka_unit_test(test_now_never_decreases),       cmocka_unit_test(test_missing_ring_parks),
-        cmocka_unit_test(test_a_late_look_parks_nothing), cmocka_unit_test(test_stale_record_parks_nothing),
-        cmocka_unit_test(test_read_on_before_a_claim),    cmocka_unit_test(test_consent_between_two_reads),
-        cmocka_unit_test(test_reason_of_an_outage),       cmocka_unit_test(test_idle_worker_is_ready_again),
+        cmocka_unit_test(test_other_record_parks),
+        cmocka_unit_test(test_gap_parks),
+        cmocka_unit_test(test_now_never_decreases),
+        cmocka_unit_test(test_missing_ring_parks),
+        cmocka_unit_test(test_a_late_look_parks_nothing),
+        cmocka_unit_test(test_destroyed_since_parks_nothing),
+        cmocka_unit_test(test_stale_record_parks_nothing),
+        cmocka_unit_test(test_read_on_before_a_claim),
+        cmocka_unit_test(test_consent_between_two_reads),
+        cmocka_unit_test(test_reason_of_an_outage),
+        cmocka_unit_test(test_idle_worker_is_ready_again),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

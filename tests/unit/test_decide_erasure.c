@@ -492,6 +492,22 @@ static void opened_by_what_lost(void **state) {
     assert_false(row("recipient:r1", at(10))->opened);
 }
 
+/* A restored register reads the registration only after the closing was brought in: it stands meanwhile, for
+ * the keys are gone. */
+static void closing_brought_in(void **state) {
+    (void)state;
+    struct event closing = fold_fact(CALENDAR_RESTORED, "subject", 10, "");
+    closing.as.restored.person = TEXT("c1");
+    const struct event events[] = {fold_changed("e1", 5, "c1", FIRST_NAME, "Ann"), closing,
+                                   registered("e2", 1)};
+    fold_all(events, 2);
+    assert_true(row("c1", GENERATION_FIRST)->ended);
+    assert_false(text_present(row("c1", GENERATION_FIRST)->profile.content));
+    FOLD(events);
+    assert_true(row("c1", GENERATION_FIRST)->ended);
+    assert_false(text_present(row("c1", GENERATION_FIRST)->profile.content));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_guest_erased),
@@ -515,6 +531,7 @@ int main(void) {
         cmocka_unit_test(unknown_and_unsupported),
         cmocka_unit_test(replay),
         cmocka_unit_test(opened_by_what_lost),
+        cmocka_unit_test(closing_brought_in),
     };
     fold_init(&fold);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
