@@ -75,14 +75,26 @@ def made_anew(world, random):
     for one in first:
         refill(world, [one], 0 if shorter or (one.partition(), one.offset()) in dead else 1, False)
     world.stack.flush()
-    for process in world.consumers():
-        process.wanted = True
+    claim_anew(world, topic)
     accept_all(world, topic, ("out_of_range", "fingerprint", "gap"))
     if shorter:
         refill(world, [one for one in records if one not in first], 0)
         accept_all(world, topic, ("out_of_range", "fingerprint", "gap"))
     world.load.resume()
     return f"{topic}, {'shorter' if shorter else 'longer'}, the consumers {'running' if running else 'stopped'}"
+
+
+def claim_anew(world, topic):
+    """Whoever never saw it gone takes it for the same until its next claim."""
+    def epochs():
+        return dict(world.stack.sql("SELECT partition, epoch FROM position WHERE topic = %s", topic))
+    for process in world.consumers():
+        process.wanted = False
+        process.stop()
+    before = epochs()
+    for process in world.consumers():
+        process.wanted = True
+    world.wait_for(f"{topic} to be claimed", lambda: all(epochs()[number] > epoch for number, epoch in before.items()), 90)
 
 
 def create(world, topic, width):
