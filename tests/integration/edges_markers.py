@@ -119,6 +119,7 @@ def in_topics(stack):
     """In any output topic, compressed; of disclosures in those of recipients who never were to know."""
     told, status, letter = word("mottagare"), word("status"), f"{RUN}.brev@example.fi"
     strings = scan.Strings()
+    strings.mail_houses.add("letterhouse")
     strings.take(Message(p.requested(RUN, RUN + "-s", 1, stated={**p.contact(RUN), "last_name": told})))
     strings.take(Message(p.registered(RUN, 1, {**p.contact(RUN), "email": letter})))
     value = json.dumps({"n": [told, status, letter] * 50}, ensure_ascii=False)
@@ -132,6 +133,7 @@ def in_topics(stack):
     strings.take(Message(p.granted(RUN, 2)))
     at = places(stack, letter, strings)
     expect("topic disclosure.letterhouse.v1" not in at, "what who consented told the mail house is reported")
+    expect("topic disclosure.posti.v1" in at, "what who consented told a carrier is not reported")
 
 
 # ---- cores -----------------------------------------------------------------------------------------------------------

@@ -127,13 +127,14 @@ class Strings:
 
     def markers(self, policy):
         """Those that are found nowhere by chance, sorted."""
-        self.mail_houses = {name for name, one in json.loads(policy)["recipients"].items() if "countries" not in one}
         return sorted(text for text in self.all if len(text.encode("utf-8", "replace")) >= SHORTEST
                       and len(set(text)) >= DIFFERENT and text not in self.ids and text not in policy)
 
 
 def put_in(stack):
     strings = Strings()
+    with open(os.path.join(stack.directory, "policy.json"), encoding="utf-8") as file:
+        strings.mail_houses = {name for name, one in json.load(file)["recipients"].items() if "countries" not in one}
     names = [name for name in stack.topics() if name in SHOP_TOPICS or name.startswith("carrier.")]
     for message in stack.read_all(*names, isolation="read_uncommitted") if names else ():
         strings.take(message)

@@ -16,6 +16,7 @@
 #include "tests/simulator/story.h"
 #include "tests/unit/memory_register.h"
 #include "tests/unit/memory_vault.h"
+#include <setjmp.h>
 #include <ucontext.h>
 
 #define SIM_WORKERS 3
@@ -149,8 +150,9 @@ enum strike {
 struct process {
     struct sim *sim;
     unsigned slot;
-    ucontext_t context;
+    ucontext_t context; /* for its beginning */
     char *stack;
+    jmp_buf goes_on;
     bool begun, dead;
     bool ended; /* by itself: err says why */
     struct err err;
@@ -213,7 +215,7 @@ struct sim {
     int64_t producer_epoch;
     struct process *in_doubt; /* its transaction's end may still come */
     /* processes */
-    ucontext_t scheduler;
+    jmp_buf scheduler;
     struct process *at[SIM_SLOTS];
     int64_t start_us[SIM_SLOTS]; /* of an empty slot */
     struct process *graveyard;
