@@ -11,6 +11,7 @@ import time
 
 import network  # noqa: F401  each enters its faults in the table
 import processes  # noqa: F401
+import scenarios
 import servers  # noqa: F401
 import state  # noqa: F401
 import topics  # noqa: F401
@@ -130,7 +131,7 @@ def judged(world, tally, name):
         tally.check(f"{name}: everything is through", True)
     except Failed as error:
         tally.check(f"{name}: everything is through", False, f"{error}\n{portrait(world)}")
-    found = Judge(world.stack).run()
+    found = Judge(world.stack, gaps=world.gaps, refused=[scenarios.REFUSED]).run()
     counts, lines = collections.Counter(), []
     for kind, what in found:
         counts[kind] += 1

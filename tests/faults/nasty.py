@@ -43,7 +43,7 @@ def alone(*names):
 
 
 NASTY = {
-    1: ("the relay's horizon under 8 writers", script("relay_horizon", "nothing_lost_under_writers", "planted_horizon_is_seen")),
+    1: ("the relay's horizon under 8 writers", script("relay_horizon", "nothing_lost_under_writers", "by_number_whatever_the_plan")),
     2: ("PostgreSQL stopped after aborted transactions",
         script("relay_horizon", "crash_after_aborted_transactions") + faults("register: immediate stop")),
     3: ("a write transaction open elsewhere",

@@ -155,6 +155,9 @@ def expired(world, random):
         world.stack.keep([one for one in records if one.offset() < at.get((topic, one.partition()), 0)])
         unread = [one for one in records if one.offset() >= at.get((topic, one.partition()), 0)]
         world.trimmed.add(topic)
+        for number, end in ends.items():  # what nobody has read is passed over, and published again
+            if at.get((topic, number), 0) < end:
+                world.gaps.setdefault((topic, number), []).append((at.get((topic, number), 0), end))
         administer(world.stack, "delete_records", [ck.TopicPartition(topic, number, end) for number, end in ends.items()])
         refill(world, unread, 0)
     finally:
