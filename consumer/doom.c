@@ -246,6 +246,7 @@ static enum outcome take_waiting(const struct register_ops *ops, void *reg, stru
         outcome = open_row(keyring, work, row, arena, &waiting->plain, err);
         if (outcome == POISON && work->load.lossy) { /* nobody opens it: nor does the relay */
             work->waiting.count--;
+            work->load.lost++;
             work->load.park_reason = NULL;
             outcome = OK;
         }

@@ -197,31 +197,20 @@ static enum outcome rings_into_cache(struct load *load, struct loaded_cell *cons
     return outcome == POISON && !err->sqlstate[0] ? load_damaged(load, "damaged_ring", err) : outcome;
 }
 
-static bool is_erasable(const struct load *load, enum category category) {
-    return category == CATEGORY_PROFILE || category == CATEGORY_DELIVERY ||
-           (category == CATEGORY_CLAIM &&
-            load->policy->categories[CATEGORY_CLAIM].on_request == ON_REQUEST_ERASE);
-}
-
-/* The register was restored to before the last of an erased person went, and the vault remembers: what it
- * destroyed is empty. */
+/* The register was restored to before the last of an erased person went: what lay under the keys of an ended
+ * generation, and a cut erases, is empty. Of a living generation a key is only ever lost. */
 static bool is_forgotten(const struct load *load, const struct loaded_cell *loaded) {
     const struct person *guard = state_find_guard(load->state, loaded->ring_person);
-    bool erased = false;
-    for (size_t i = 0; guard && i < guard->facts.cuts.count; i++)
-        erased |= guard->facts.cuts.at[i].valid;
-    if (!erased || !is_erasable(load, loaded->category))
-        return false;
-    switch (
-        keyring_absence(load->keyring, loaded->ring_person, loaded->ring_generation, loaded->cell->sealed)) {
-    case KEY_DESTROYED:
-        return true;
-    case KEY_NO_RING: /* of the newest generation it may be lost with a vault; then the partition parks */
-        return state_cut_of(load->state, loaded->ring_person, loaded->ring_generation) != NULL;
-    case KEY_NEVER:
-        return false;
+    enum on_request on_request = load->policy->categories[loaded->category].on_request;
+    bool by_request = false, ended = false;
+    for (size_t i = 0; guard && i < guard->facts.cuts.count; i++) {
+        const struct cut *cut = &guard->facts.cuts.at[i];
+        bool ends = cut->valid && cut->cut_us > loaded->ring_generation;
+        ended |= ends;
+        by_request |= ends && cut->cause == CUT_REQUEST;
     }
-    return false;
+    return loaded->category == CATEGORY_DELIVERY ? by_request && on_request != ON_REQUEST_KEEP
+                                                 : ended && on_request == ON_REQUEST_ERASE;
 }
 
 /* lossy: an older register beside the vault that has destroyed the key already, or an older vault that never

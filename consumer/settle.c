@@ -27,7 +27,6 @@ void settle_drop(struct consumer *consumer, const struct partition *gone) {
 
 static void forget_missed(struct consumer *consumer) {
     consumer->misses = consumer->redone = 0;
-    consumer->looks_again = false;
     consumer->missed_refs.at = NULL;
     consumer->missed_refs.count = consumer->missed_refs.room = 0;
     arena_reset(&consumer->missed_arena);
@@ -40,6 +39,7 @@ void settle_abandon(struct consumer *consumer) {
     assignment_all_lost(&consumer->assignment);
     calendar_lost(&consumer->calendar);
     forget_missed(consumer);
+    consumer->looks_again = false;
 }
 
 /* ---- after a COMMIT ---- */
@@ -64,6 +64,12 @@ static void count_work(const struct work *work) {
         metrics_add(METRIC_DEAD_LETTERS, work->write.dead_letters.at[i]->at->dead.refusal.reason, 1);
     metrics_add(METRIC_BATCHES, 0, 1);
     metrics_set(METRIC_COMMITTED_TIME, work->now_us);
+    if (work->load.lost)
+        log_write(
+            LOG_WARNING, "destroyed_is_empty",
+            "What the register holds of erased persons lay under keys that the vault has destroyed: it is "
+            "empty. A register from before was restored.",
+            LOG_INT("cells", work->load.lost));
 }
 
 /* Group offsets, for lag tools only. */
@@ -89,6 +95,7 @@ static void committed(struct consumer *consumer) {
         count_work(&consumer->work);
         return;
     }
+    consumer->looks_again = false;
     for (size_t i = 0; i < write->advances.count; i++) {
         const struct advance *advance = &write->advances.at[i];
         struct partition *partition =
@@ -150,6 +157,7 @@ static enum outcome settle_single(struct consumer *consumer, const char *sqlstat
     }
     struct batch_record *record = &consumer->records[0];
     struct partition *partition = record->partition;
+    consumer->looks_again = false;
     bool again = record->refused.reason != REASON_NONE;
     if (!park_reason && !again) {
         record->refused = dead_letter_refused(sqlstate);
@@ -176,6 +184,7 @@ static enum outcome settle_fenced(struct consumer *consumer, struct err *err) {
         calendar_lost(&consumer->calendar);
         return OK;
     }
+    consumer->looks_again = false;
     for (size_t i = 0; i < write->advances.count; i++) {
         const struct advance *advance = &write->advances.at[i];
         if (!advance->lost)
@@ -259,12 +268,12 @@ enum outcome settle(struct consumer *consumer, enum outcome outcome, struct err 
     case POISON:
         if (bisect(consumer))
             return OK;
-        /* Rows of before an erasure do not open once its keys are gone: only what is read anew says more. */
-        if (park_reason && !consumer->looks_again) {
+        /* Rows of before an erasure do not open once its keys are gone: only what is read anew says more. The
+         * calendar comes to what it passes over by itself. */
+        if (park_reason && !consumer->in_calendar && !consumer->looks_again) {
             consumer->looks_again = true;
             return OK;
         }
-        consumer->looks_again = false;
         return settle_single(consumer, err->sqlstate, park_reason, err);
     case FENCED:
         return settle_fenced(consumer, err);

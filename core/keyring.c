@@ -583,17 +583,6 @@ bool keyring_sealed_key(struct keyring *keyring, struct text person, int64_t gen
     return sealed_key(keyring, person, generation, category, sealed, false, key);
 }
 
-enum key_absence keyring_absence(struct keyring *keyring, struct text person, int64_t generation,
-                                 struct text sealed) {
-    int16_t period;
-    uint16_t serial;
-    const struct ring *ring = cached(keyring, person, generation);
-    if (!ring || !ring->version)
-        return KEY_NO_RING;
-    return sealed_period(sealed, &period, &serial) && serial < ring->cells.next_serial ? KEY_DESTROYED
-                                                                                       : KEY_NEVER;
-}
-
 bool keyring_sealed_transit(struct keyring *keyring, struct text person, int64_t generation,
                             enum category category, struct text sealed, struct seal_key *key) {
     return sealed_key(keyring, person, generation, category, sealed, true, key);

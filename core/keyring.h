@@ -134,11 +134,6 @@ bool keyring_cell_key(struct keyring *keyring, struct text person, int64_t gener
  */
 bool keyring_sealed_key(struct keyring *keyring, struct text person, int64_t generation,
                         enum category category, struct text sealed, struct seal_key *key);
-/* Why it gave none, asked right after it: the ring has numbered keys beyond that one, which is destroyed then
- * (or was lost with a younger vault); there is no ring, destroyed whole or lost; or the ring never had it. */
-enum key_absence { KEY_NEVER, KEY_DESTROYED, KEY_NO_RING };
-enum key_absence keyring_absence(struct keyring *keyring, struct text person, int64_t generation,
-                                 struct text sealed);
 /* As keyring_sealed_key, of a body in the outbox, sealed under a transit key. */
 bool keyring_sealed_transit(struct keyring *keyring, struct text person, int64_t generation,
                             enum category category, struct text sealed, struct seal_key *key);

@@ -280,13 +280,16 @@ enum outcome erasure_follow(struct decision *decision, const struct event *event
     return concerns ? settle(decision, event, guard) : OK;
 }
 
-/* The register may have lost rows that were sealed under these keys, and what it lost is not to be opened
- * either. What stays is sealed anew. */
-static enum outcome doom_lost(struct decision *decision, struct text person) {
-    TRY(erasure_doom_rings(decision, person, CATEGORY_PROFILE));
-    return decision->policy->categories[CATEGORY_CLAIM].on_request == ON_REQUEST_ERASE
-               ? erasure_doom_rings(decision, person, CATEGORY_CLAIM)
-               : OK;
+/* Of the generations that have ended: the register may have lost rows that were sealed under these keys. What
+ * stays is sealed anew. */
+static enum outcome doom_lost(struct decision *decision, struct text person, enum category category) {
+    const struct person *guard = state_find_guard(decision->state, person);
+    if (state_cut_of(decision->state, person, GENERATION_FIRST))
+        TRY(erasure_doom(decision, person, GENERATION_FIRST, category));
+    for (size_t i = 0; guard && i < guard->facts.cuts.count; i++)
+        if (state_cut_of(decision->state, person, guard->facts.cuts.at[i].cut_us))
+            TRY(erasure_doom(decision, person, guard->facts.cuts.at[i].cut_us, category));
+    return OK;
 }
 
 /* The act: the cuts stand; whatever is the person's belongs to its generation; what a request would erase is
@@ -321,7 +324,10 @@ enum outcome erasure_cut(struct decision *decision, const struct event *event, s
         !delivery_kept(decision->policy)) /* also what has become another consignee's */
         TRY(erasure_doom_rings(decision, person, CATEGORY_DELIVERY));
     if (event->type == CALENDAR_RESTORED)
-        TRY(doom_lost(decision, person));
+        TRY(doom_lost(decision, person, CATEGORY_PROFILE));
+    if (event->type == CALENDAR_RESTORED &&
+        decision->policy->categories[CATEGORY_CLAIM].on_request == ON_REQUEST_ERASE)
+        TRY(doom_lost(decision, person, CATEGORY_CLAIM));
     TRY(consent_recut(decision, person));
     TRY(address_recut(decision, event, person));
     TRY(permission_follow(decision, event, person, TEXT_ABSENT));

@@ -159,15 +159,19 @@ enum outcome order_enter_payment(struct decision *decision, struct order *order,
 
 /* ---- voucher and oss ---- */
 
-/* What placed or changed said, as JSON: from the claim while it is kept, else from the voucher. */
+/* What placed or changed said, as JSON: from the claim while it is kept, else from the voucher; also what a
+ * claim lacks of which nothing but its end is left. */
 struct stated {
     struct text currency, lines, total;
 };
 static struct stated stated(const struct order *order) {
     static const char *const names_of[] = {"currency", "lines", "total"};
-    struct text values[3];
+    struct text values[3], held[3];
     const struct cell *cell = cell_present(&order->claim) ? &order->claim : &order->voucher;
     content_members(cell_content(cell), names_of, values, 3);
+    content_members(order->voucher.content, names_of, held, 3);
+    for (size_t i = 0; i < 3; i++)
+        values[i] = text_present(values[i]) ? values[i] : held[i];
     return (struct stated){.currency = values[0], .lines = values[1], .total = values[2]};
 }
 
