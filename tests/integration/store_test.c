@@ -348,6 +348,37 @@ static void test_a_person_read_before_another_wrote(void **state) {
     assert_true(text_is(rows.persons.at[0].merge, "with it"));
 }
 
+/* Given a load in several rounds, when somebody else commits between two of them, then it goes on as of its
+ * first round, and only the next load sees what was committed. */
+static void test_a_load_is_of_one_instant(void **state) {
+    struct fixture *fixture = fixture_of(state);
+    struct register_postgres *other = &fixture->other;
+    KEYS(persons, text_of(fixture->person));
+    struct read_request request = {.persons = persons};
+    struct read_rows rows;
+    read_rows(fixture, &request, &rows);
+    int64_t revision = rows.persons.count ? rows.persons.at[0].revision : 0;
+    struct person guard = guard_of(fixture, revision);
+    struct write_person row = {&guard, TEXT("merge")};
+    struct write write = {.policy_digest = fixture->policy->digest, .now_us = CUT_US, .persons = {&row, 1}};
+    size_t before = rows.persons.count;
+    assert_int_equal(register_postgres.open(other, &fixture->err), OK);
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(
+            register_postgres.read(&fixture->reg, &fixture->arena, &request, &rows, &fixture->err), OK);
+        assert_int_equal(rows.persons.count, before);
+        assert_int_equal(rows.persons.count ? rows.persons.at[0].revision : 0, revision);
+        if (round)
+            continue;
+        assert_int_equal(register_postgres.write(other, &fixture->arena, &write, &fixture->err), OK);
+        assert_int_equal(register_postgres.commit(other, &fixture->err), OK);
+    }
+    register_postgres.rollback(&fixture->reg);
+    read_rows(fixture, &request, &rows);
+    assert_int_equal(rows.persons.at[0].revision, revision + 1);
+    register_postgres.close(other);
+}
+
 /* Given persons that a transaction has locked, when another writes one of them, then it waits. */
 static void test_locked_persons_wait(void **state) {
     struct fixture *fixture = fixture_of(state);
@@ -461,6 +492,7 @@ int main(void) {
                                        cmocka_unit_test(test_a_batch_counts_with_its_position),
                                        cmocka_unit_test(test_only_its_holder_parks_a_position),
                                        cmocka_unit_test(test_a_person_read_before_another_wrote),
+                                       cmocka_unit_test(test_a_load_is_of_one_instant),
                                        cmocka_unit_test(test_locked_persons_wait),
                                        cmocka_unit_test(test_a_known_ref_keeps_its_meaning),
                                        cmocka_unit_test(test_an_id_is_emitted_once),
