@@ -21,6 +21,9 @@ enum outcome regenerate_disclosures(struct decision *decision, const struct even
 
 /* ---- erasure_notice.c ---- */
 
+/* The latest instant up to which a request has erased him; TIME_NONE, before any: none has. */
+int64_t erasure_requested_us(const struct decision *decision, struct text person);
+
 /* `anonymize` for whatever was told of the person, does not wait, and was not named in such a notice yet. */
 enum outcome erasure_notices(struct decision *decision, const struct event *event,
                              struct person *guard) MUST_CHECK;

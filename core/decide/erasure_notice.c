@@ -6,8 +6,7 @@
 
 #define NOTICE_DISCLOSURES 100 /* events.json: an anonymize names so many at most */
 
-/* The latest instant up to which a request has erased him; TIME_NONE: none has. */
-static int64_t requested_us(const struct decision *decision, struct text person) {
+int64_t erasure_requested_us(const struct decision *decision, struct text person) {
     const struct person *guard = state_find_guard(decision->state, person);
     int64_t latest_us = TIME_NONE;
     for (size_t i = 0; guard && i < guard->facts.cuts.count; i++) {
@@ -26,7 +25,7 @@ static bool strayed(const struct shipment *shipment, const struct unit *unit) {
 
 bool erasure_names(const struct decision *decision, const struct shipment *shipment,
                    const struct unit *unit) {
-    int64_t cut_us = requested_us(decision, unit->person);
+    int64_t cut_us = erasure_requested_us(decision, unit->person);
     bool his = text_equal(shipment->person, unit->person);
     if (unit->state == UNIT_ERASED || cut_us == TIME_NONE ||
         decision->policy->categories[CATEGORY_DELIVERY].on_request == ON_REQUEST_KEEP)
@@ -166,7 +165,7 @@ static enum outcome tell_all(const struct naming *naming, const struct event *ev
 enum outcome erasure_notices(struct decision *decision, const struct event *event, struct person *guard) {
     struct naming naming = {
         .decision = decision, .person = guard->person, .closed = event->type == CUSTOMER_CLOSED};
-    int64_t cut_us = requested_us(decision, guard->person), generation = GENERATION_FIRST;
+    int64_t cut_us = erasure_requested_us(decision, guard->person), generation = GENERATION_FIRST;
     for (size_t i = 0; i < guard->whole.shipments.count; i++)
         TRY(name_units(&naming, erasure_whole_shipment(decision, guard, i)));
     for (size_t i = 0; i < guard->facts.cuts.count; i++) {

@@ -1,6 +1,7 @@
 /* What mail houses hold of a customer: a recipient without countries that has a service named as a marketing
  * purpose is told of him while a channel of that purpose is allowed (SEMANTICS.md, Newsletter). */
 #include "core/decide/cell_content.h"
+#include "core/decide/erasure.h"
 #include "core/decide/marketing.h"
 
 #define ADDRESS_FIELDS (FIELD_BIT(STREET) | FIELD_BIT(POSTCODE) | FIELD_BIT(CITY) | FIELD_BIT(COUNTRY))
@@ -79,6 +80,8 @@ static const char *ending(const struct decision *decision, const struct person *
     bool stands = state_generation_at(decision->state, row->person, row->generation + 1) == row->generation;
     if (cut && stands)
         return cut->cause == CUT_CLOSED ? "closed" : NULL;
+    if (erasure_requested_us(decision, row->person) > row->generation)
+        return NULL; /* of a closing that does not stand any more, within what a request ends */
     for (size_t i = 0; i < row->permissions.count; i++) {
         if (text_equal(row->permissions.at[i].purpose, purpose) &&
             row->permissions.at[i].reason == PERMISSION_OBJECTED)

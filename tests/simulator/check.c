@@ -227,11 +227,11 @@ static bool is_halted(const struct sim *sim) {
     return false;
 }
 
-/* What waits for a token whose generation was lost is not taken in, and a closing that was brought in stands,
- * also when what comes later would have made it void. */
-static bool is_comparable(const struct sim *sim, struct text dump) {
+/* What waits for a token whose generation was lost is not taken in, and given up after its time; a closing
+ * that was brought in stands, also when what comes later would have made it void. */
+static bool is_comparable(const struct sim *sim, bool expired, struct text dump) {
     static const char closing[] = "\"cause\":\"closed\"";
-    return !sim->memory.parked.count && !memmem(dump.at, dump.size, closing, sizeof closing - 1);
+    return !expired && !sim->memory.parked.count && !memmem(dump.at, dump.size, closing, sizeof closing - 1);
 }
 
 struct text check_dump(struct sim *sim, struct arena *arena) {
@@ -254,7 +254,7 @@ void check_end(struct sim *sim, bool expired, struct arena *arena) {
         reference_make(sim, expired, &reference, arena);
         if (!sim->restored)
             check_state(sim, &reference, dump, arena);
-        else if (is_comparable(sim, dump))
+        else if (is_comparable(sim, expired, dump))
             compare(sim, "S: a restored register differs", all_lasting(dump, arena),
                     all_lasting(reference.dump, arena));
     }

@@ -198,6 +198,23 @@ static void placed_in_three_generations(void **context) {
     trial_all_orders(&fold, events, sizeof(events) / sizeof(*events));
 }
 
+/* A closing falls because a request for an instant before it is identified with one for an instant after it:
+ * what the mail house was told after the closing is named in the act's own notice, once. */
+static void a_closing_falls_within_an_erasure(void **context) {
+    (void)context;
+    struct event unknown = erased("q1", 3, "c1");
+    unknown.as.request.identity = TEXT("none");
+    struct event known = erased("q2", 1, "c1");
+    known.as.request.request_id = TEXT("q1");
+    const struct event events[] = {unknown,
+                                   marketing_granted("e2", 5, "c1", true),
+                                   marketing_registered("e3", 1, "c1", "a@"),
+                                   closed("e5", 2, "c1"),
+                                   marketing_registered("e6", 4, "c1", "b@"),
+                                   known};
+    marketing_try(events, 6);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_link_works_after_erasure),
@@ -208,6 +225,7 @@ int main(void) {
         cmocka_unit_test(a_withdrawal_is_only_shown),
         cmocka_unit_test(random_histories),
         cmocka_unit_test(placed_in_three_generations),
+        cmocka_unit_test(a_closing_falls_within_an_erasure),
     };
     marketing_begin(&fold);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
