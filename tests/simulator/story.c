@@ -304,19 +304,19 @@ static void received(struct making *making) {
     static const char *const names[] = {"q1", "q2", "q3"};
     const char *name = names[below(making, 3)];
     keyed(making, STORY_REQUEST, "privacy.request.received", name);
-    put(making, "{\"request_id\":\"%s\",\"kind\":\"%s\",\"subject\":{", name,
-        chance(making, 970) ? "erasure" : "access");
+    bool erases = chance(making, 970), known = chance(making, 800);
+    put(making, "{\"request_id\":\"%s\",\"kind\":\"%s\",\"subject\":{", name, erases ? "erasure" : "access");
     if (chance(making, 700)) {
         const char *who = chance(making, 60) ? "guest:g1" : customer(making);
         put(making, "\"customer_id\":\"%s\"", who);
-        if (making->cut_count < sizeof making->cuts / sizeof making->cuts[0])
+        if (erases && known && making->cut_count < sizeof making->cuts / sizeof making->cuts[0])
             making->cuts[making->cut_count++] = (struct drawn_cut){who, making->event->time_us};
     } else if (chance(making, 800)) {
         put(making, "\"recipient_id\":\"r1\"");
     } else {
         put(making, "\"email\":\"a0@x.fi\"");
     }
-    put(making, "},\"channel\":\"account\",\"identity\":\"%s\"}", chance(making, 800) ? "account" : "none");
+    put(making, "},\"channel\":\"account\",\"identity\":\"%s\"}", known ? "account" : "none");
 }
 
 static void identified(struct making *making) {
