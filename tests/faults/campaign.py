@@ -11,6 +11,7 @@ import time
 
 import network  # noqa: F401  each enters its faults in the table
 import processes  # noqa: F401
+import scan
 import scenarios
 import servers  # noqa: F401
 import state  # noqa: F401
@@ -139,6 +140,17 @@ def judged(world, tally, name):
             lines.append(f"{kind}: {what}"[:600])
     tally.check(f"{name}: the judge finds no anomaly in what became of {world.load.sent} events of the shop", not found,
                 f"{dict(counts)}\n" + "\n".join(lines))
+    searched(world, tally, name)
+
+
+def searched(world, tally, name):
+    """What was put in is nowhere but in the inputs and the disclosures to whom it was for."""
+    strings = scan.put_in(world.stack)
+    with open(os.path.join(world.stack.directory, "policy.json"), encoding="utf-8") as file:
+        markers = strings.markers(file.read())
+    found = scan.find(world.stack, "chaos", strings, markers, os.getcwd()) if markers else [("", "no string", "was put in")]
+    tally.check(f"{name}: {len(markers)} strings are found nowhere", not found,
+                "\n".join(f"{marker!r} {form} in {place}" for marker, form, place in found[:SHOWN]))
 
 
 def ended(world, tally, name):

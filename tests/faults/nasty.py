@@ -89,7 +89,8 @@ NASTY = {
     24: ("base backup, all WAL, today's vault", script("restores", "only_with_the_keys")),
     25: ("marker strings and keys nowhere", script("forgetting", "marked", "searched")),
     26: ("all permutations of one customer's events",
-         unit("test_decide_permute", "every_pair_and_triple", "partial_changes", "random_histories")),
+         unit("test_decide_permute", "every_pair_and_triple", "partial_changes", "random_histories") +
+         unit("test_decide_interleavings", "chosen_in_all_orders", "every_pair_in_all_orders")),
     27: ("poison of every kind among good records", scenario("poison") + script("consumer_test", "refused_by_database") +
          golden("029-poison-among-good") + faults("a burst of poison")),
     28: ("a sealed cell moved elsewhere", unit("test_seal", "moved_cells_do_not_open", "other_keys_do_not_open") +

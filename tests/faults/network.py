@@ -1,7 +1,7 @@
 """Faults of the network between one daemon and one server: cuts behind COMMIT, delays, silence in one direction or both."""
 from processes import any_process
 from proxy import TO_CLIENT, TO_SERVER, Commits
-from table import fault
+from table import NotStruck, fault
 from scene import SESSION_MS
 
 
@@ -15,6 +15,8 @@ def commits_cut(world, random):
     proxy.cut_behind(commits)
     world.quiet(random.uniform(2, 6))
     proxy.heal()
+    if not commits.cuts:
+        raise NotStruck("it committed nothing meanwhile")
     return f"{process.name} to {part}: {commits.cuts} of {commits.seen}"
 
 

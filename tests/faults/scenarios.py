@@ -27,7 +27,18 @@ def scenario(title):
 @scenario("nasty 4: a worker silent after a pipelined UPDATE without Sync: its successor commits")
 def silent_worker(world, random):
     first, second = (world.processes[name] for name in CONSUMERS)
+    world.load.pause_between_shops()
+    world.recovered()
+    name = f"silent{random.randrange(10 ** 6)}"
+    first.signal(signal.SIGSTOP)
+    for number in range(1500):  # so many at once that libpq sends the UPDATE before it is asked to
+        who = f"{name}-{number}"
+        world.stack.send({"topic": "shop.customer.v1", "type": "shop.customer.registered.v1", "key": who, "time": now(-5), "data": {
+            "customer_id": who, "kind": "account", "notice": {"id": "n1", "sha256": "ab" * 32, "language": "fi"},
+            "contact": {"first_name": "Tyyne", "last_name": who, "street": f"{who}-katu 1", "email": f"{who}@example.fi"}}})
+    world.stack.flush()
     first.order("stop", "consumer.write_unsynced")
+    first.signal(signal.SIGCONT)
     try:
         world.wait_for("the first consumer to stop there", lambda: first.stopped, 30)
         began = time.monotonic()
@@ -40,6 +51,8 @@ def silent_worker(world, random):
     finally:
         first.take_back_order()
         first.signal(signal.SIGCONT)
+        world.load.resume()
+    demand(held, "no backend was left with an UPDATE and no Sync")
     demand(second.running, "the second consumer ended")
     return f"{took:.1f} s after the silence began, of which the session's {SESSION_MS / 1000:.0f} s; {held} backends waited"
 

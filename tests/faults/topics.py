@@ -58,7 +58,8 @@ def made_anew(world, random):
     world.load.pause_between_shops()
     world.recovered()
     records = world.stack.read_all(topic)
-    dead = set(world.stack.sql("SELECT partition, record_offset FROM dead_letter WHERE topic = %s", topic))
+    dated = {tuple(row) for table in ("dead_letter", "parked") for row in
+             world.stack.sql(f"SELECT partition, record_offset FROM {table} WHERE topic = %s", topic)}
     if not running:
         for process in world.consumers():
             process.wanted = False
@@ -71,9 +72,9 @@ def made_anew(world, random):
     world.stack.forget_producers()
     kept = {number: random.randrange(0, sum(one.partition() == number for one in records) + 1) for number in range(3)}
     first = [one for one in records if not shorter or one.offset() < kept[one.partition()]]
-    # A dead letter's id hangs on its record's timestamp: with another it would be another record's.
+    # A dead letter's id and what is parked hang on the record's timestamp: with another it would be another record's.
     for one in first:
-        refill(world, [one], 0 if shorter or (one.partition(), one.offset()) in dead else 1, False)
+        refill(world, [one], 0 if shorter or (one.partition(), one.offset()) in dated else 1, False)
     world.stack.flush()
     claim_anew(world, topic)
     accept_all(world, topic, ("out_of_range", "fingerprint", "gap"))

@@ -12,8 +12,8 @@ void restore_draw(struct sim *sim) {
     sim->restores_vault = !sim->restores_register || draw_chance(draw, 400);
     sim->publishes =
         draw_chance(draw, 500) ? sim->story.count : 1 + draw_below(draw, (unsigned)sim->story.count);
-    sim->backup.register_step = draw_below(draw, 300);
-    sim->backup.vault_step = draw_chance(draw, 300) ? sim->backup.register_step : draw_below(draw, 300);
+    sim->backup.register_step = draw_below(draw, 150);
+    sim->backup.vault_step = draw_chance(draw, 300) ? sim->backup.register_step : draw_below(draw, 150);
 }
 
 /* ---- taken while all are at work ---- */
@@ -71,7 +71,9 @@ static void bring_back(struct sim *sim) {
         sim->vault = backup->vault;
         backup->vault = (struct memory_vault){0};
     }
-    sim->restored = true;
+    sim->restores_register &= backup->register_taken;
+    sim->restores_vault &= backup->vault_taken;
+    sim->restored = sim->restores_register || sim->restores_vault;
     sim->lost_keys = sim->restores_vault;
 }
 

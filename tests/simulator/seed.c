@@ -199,7 +199,7 @@ static bool is_at_rest(const struct sim *sim) {
 }
 
 static bool is_expired(const struct sim *sim) {
-    return !sim->memory.parked.count && is_at_rest(sim);
+    return (!sim->memory.parked.count || sim->lost_keys) && is_at_rest(sim); /* or it does not open */
 }
 
 /* An operator has everything read again, the daemons stopped; nothing changes, and nothing goes out. */
