@@ -186,6 +186,7 @@ class World:
         """Brings the stack up, and the daemons; the shop is opened by load.start()."""
         self.directory, self.build, self.workers, self.tell = directory, build, workers, say
         self.anomalies, self.trimmed, self.widened, self.disks, self.processes = [], set(), set(), {}, {}
+        self.known = []  # anomalies that the judge is to pass over, with a reason
         self.gaps = {}  # {(topic, partition): [(from, to)]}: deleted before anybody read it
         done = subprocess.run([os.path.join(ROOT, "deploy", "stack"), "up", directory, "--build", build],
                               capture_output=True, text=True)
