@@ -1,54 +1,86 @@
-/* Asks the group's coordinator who reads what. */
+/* Asks the brokers who reads what.
+ *
+ * By rd_kafka_list_groups, not by DescribeConsumerGroups: of the latter, a question that was given up while
+ * the coordinator could not be reached is answered when it can be, to memory that is freed (librdkafka 2.0.2:
+ * rd_kafka_admin_coord_request lets go of the question's last holder, and the failure it returns is delivered
+ * to it all the same). */
 #include "consumer/group_kafka.h"
-#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
 
-/* Takes the members' partitions out of `left`; false when the group is not at rest. */
-static bool take_out_given(const rd_kafka_ConsumerGroupDescription_t *group,
-                           rd_kafka_topic_partition_list_t *left) {
-    if (rd_kafka_ConsumerGroupDescription_error(group) ||
-        rd_kafka_ConsumerGroupDescription_state(group) != RD_KAFKA_CONSUMER_GROUP_STATE_STABLE)
+/* ---- ConsumerProtocolAssignment: numbers are big-endian ---- */
+
+struct bytes {
+    const unsigned char *at, *end;
+};
+
+static bool read_number(struct bytes *bytes, int width, int64_t *number) {
+    if (bytes->end - bytes->at < width)
         return false;
-    for (size_t i = 0; i < rd_kafka_ConsumerGroupDescription_member_count(group); i++) {
-        const rd_kafka_MemberAssignment_t *given =
-            rd_kafka_MemberDescription_assignment(rd_kafka_ConsumerGroupDescription_member(group, i));
-        const rd_kafka_topic_partition_list_t *list =
-            given ? rd_kafka_MemberAssignment_partitions(given) : NULL;
-        for (int j = 0; list && j < list->cnt; j++)
-            (void)rd_kafka_topic_partition_list_del(left, list->elems[j].topic, list->elems[j].partition);
+    uint32_t value = 0;
+    for (int i = 0; i < width; i++)
+        value = value << 8 | *bytes->at++;
+    *number = width == 2 ? (int16_t)value : (int32_t)value;
+    return true;
+}
+
+static bool read_topic(struct bytes *bytes, char *name, size_t room) {
+    int64_t length;
+    if (!read_number(bytes, 2, &length) || length < 0 || length >= (int64_t)room ||
+        bytes->end - bytes->at < length)
+        return false;
+    memcpy(name, bytes->at, (size_t)length);
+    name[length] = '\0';
+    bytes->at += length;
+    return true;
+}
+
+bool group_take_out_given(const void *assignment, size_t size, rd_kafka_topic_partition_list_t *left) {
+    if (!size) /* a member that was given nothing yet */
+        return true;
+    struct bytes bytes = {assignment, (const unsigned char *)assignment + size};
+    int64_t version, topics, partitions, partition;
+    char name[250]; /* a topic's name has at most 249 characters */
+    if (!read_number(&bytes, 2, &version) || !read_number(&bytes, 4, &topics))
+        return false;
+    for (; topics > 0; topics--) {
+        if (!read_topic(&bytes, name, sizeof name) || !read_number(&bytes, 4, &partitions))
+            return false;
+        for (; partitions > 0; partitions--) {
+            if (!read_number(&bytes, 4, &partition))
+                return false;
+            (void)rd_kafka_topic_partition_list_del(left, name, (int32_t)partition);
+        }
     }
     return true;
 }
 
-static int left_out_of(rd_kafka_event_t *answer, const rd_kafka_topic_partition_list_t *all) {
-    const rd_kafka_DescribeConsumerGroups_result_t *result =
-        answer ? rd_kafka_event_DescribeConsumerGroups_result(answer) : NULL;
-    size_t count = 0;
-    const rd_kafka_ConsumerGroupDescription_t **groups =
-        result ? rd_kafka_DescribeConsumerGroups_result_groups(result, &count) : NULL;
-    rd_kafka_topic_partition_list_t *left = rd_kafka_topic_partition_list_copy(all);
-    int left_out = groups && count == 1 && take_out_given(groups[0], left) ? left->cnt : 0;
-    rd_kafka_topic_partition_list_destroy(left);
-    return left_out;
+/* ---- the group ---- */
+
+/* Takes the members' partitions out of `left`; false when the group is not at rest. */
+static bool take_out_all(const struct rd_kafka_group_info *group, rd_kafka_topic_partition_list_t *left) {
+    if (group->err || !group->state || strcmp(group->state, "Stable") != 0)
+        return false;
+    for (int i = 0; i < group->member_cnt; i++) {
+        const struct rd_kafka_group_member_info *member = &group->members[i];
+        if (!group_take_out_given(member->member_assignment, (size_t)member->member_assignment_size, left))
+            return false;
+    }
+    return true;
 }
 
 int group_kafka_left_out(rd_kafka_t *client, const char *group, const rd_kafka_topic_partition_list_t *all,
                          int timeout_ms) {
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
-    rd_kafka_AdminOptions_t *options =
-        rd_kafka_AdminOptions_new(client, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
+    const struct rd_kafka_group_list *groups = NULL;
+    rd_kafka_resp_err_t code = rd_kafka_list_groups(client, group, &groups, timeout_ms);
     int left_out = 0;
-    char why[80];
-    if (queue && options &&
-        !rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, why, sizeof why)) {
-        rd_kafka_DescribeConsumerGroups(client, &group, 1, options, queue);
-        rd_kafka_event_t *answer = rd_kafka_queue_poll(queue, timeout_ms);
-        left_out = left_out_of(answer, all);
-        if (answer)
-            rd_kafka_event_destroy(answer);
+    if (!code && groups->group_cnt == 1) {
+        rd_kafka_topic_partition_list_t *left = rd_kafka_topic_partition_list_copy(all);
+        if (take_out_all(&groups->groups[0], left))
+            left_out = left->cnt;
+        rd_kafka_topic_partition_list_destroy(left);
     }
-    if (options)
-        rd_kafka_AdminOptions_destroy(options);
-    if (queue)
-        rd_kafka_queue_destroy(queue);
+    if (groups)
+        rd_kafka_group_list_destroy(groups);
     return left_out;
 }
