@@ -1,6 +1,9 @@
 """Faults of the network between one daemon and one server: cuts behind COMMIT, delays, silence in one direction or both."""
+import contextlib
+
 from processes import any_process
 from proxy import TO_CLIENT, TO_SERVER, Commits
+from stack import Failed
 from table import NotStruck, fault
 from scene import SESSION_MS
 
@@ -8,12 +11,15 @@ from scene import SESSION_MS
 @fault("connections cut behind every second COMMIT", nasty=(7, 13), weight=6)
 def commits_cut(world, random):
     """Whether it committed is in doubt each time."""
-    process = random.choice(world.consumers() if random.random() < 0.7 else world.relays())
-    part = random.choice(["register", "register", "vault"])
+    relay = world.active_relay() if random.random() < 0.3 else None
+    process = relay or random.choice(world.consumers())
+    part = "register" if relay else random.choice(["register", "register", "vault"])
     commits = Commits(random.choice([1, 2, 3]))
     proxy = process.proxies[part]
     proxy.cut_behind(commits)
     world.quiet(random.uniform(2, 6))
+    with contextlib.suppress(Failed):
+        world.wait_for("a commit", lambda: commits.cuts, 15)
     proxy.heal()
     if not commits.cuts:
         raise NotStruck("it committed nothing meanwhile")

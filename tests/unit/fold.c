@@ -37,8 +37,18 @@ void fold_reset(struct fold *fold) {
     fold->rows = state_new(&fold->kept);
     fold->outputs.at = NULL;
     fold->outputs.count = fold->outputs.room = 0;
+    fold->dooms.at = NULL;
+    fold->dooms.count = fold->dooms.room = 0;
     memset(fold->verdicts, 0, sizeof(fold->verdicts));
     fold->second_facts = 0;
+}
+
+static void keep_dooms(struct fold *fold, const struct decision *decision) {
+    for (size_t i = 0; i < decision->dooms.count; i++) {
+        struct doom *doom = ARENA_PUSH(&fold->kept, &fold->dooms);
+        *doom = decision->dooms.at[i];
+        doom->person = arena_text(&fold->kept, doom->person);
+    }
 }
 
 static void keep_outputs(struct fold *fold, const struct decision *decision) {
@@ -80,6 +90,7 @@ static enum verdict run_asking(struct fold *fold, const struct event *const *eve
     missed->again = false;
     fold_store(fold, &decision);
     keep_outputs(fold, &decision);
+    keep_dooms(fold, &decision);
     for (size_t v = 0; v < VERDICTS; v++)
         fold->verdicts[v] += decision.verdicts[v];
     fold->second_facts += decision.second_facts;
@@ -166,4 +177,13 @@ const struct output *fold_output(const struct fold *fold, const char *type, size
     }
     fail_msg("there is no such output of type %s", type);
     return NULL;
+}
+
+bool fold_doomed(const struct fold *fold, const char *person, int64_t generation, enum category category) {
+    for (size_t i = 0; i < fold->dooms.count; i++) {
+        const struct doom *doom = &fold->dooms.at[i];
+        if (text_is(doom->person, person) && doom->generation == generation && doom->category == category)
+            return true;
+    }
+    return false;
 }

@@ -15,6 +15,7 @@ struct fold {
     struct arena kept, batch;
     struct state *rows; /* the register */
     LIST(struct output) outputs;
+    LIST(struct doom) dooms; /* keys that are to be destroyed */
     size_t verdicts[VERDICTS], second_facts;
     size_t rows_written; /* by the last fold_batch */
     size_t redone;       /* batches that met a ref which decide had not asked for */
@@ -46,6 +47,7 @@ struct text fold_records(struct fold *fold);
 /* How many outputs of that type (without .v1) there are, and the n-th. */
 size_t fold_count(const struct fold *fold, const char *type);
 const struct output *fold_output(const struct fold *fold, const char *type, size_t index);
+bool fold_doomed(const struct fold *fold, const char *person, int64_t generation, enum category category);
 
 /* ---- events ---- */
 

@@ -508,9 +508,27 @@ static void closing_brought_in(void **state) {
     assert_false(text_present(row("c1", GENERATION_FIRST)->profile.content));
 }
 
+/* Of a restored register nobody knows what it had sealed: the keys of what a request erases go without a row
+ * that says so, those of each generation that has ended, and no others. */
+static void what_a_register_lost_is_doomed(void **state) {
+    (void)state;
+    struct event first = fold_fact(CALENDAR_RESTORED, "subject", 10, "");
+    first.as.restored.person = TEXT("c1");
+    first.as.restored.by_request = true;
+    struct event second = fold_fact(CALENDAR_RESTORED, "subject", 20, "");
+    second.as.restored = first.as.restored;
+    const struct event events[] = {first, second};
+    FOLD(events);
+    assert_true(fold_doomed(&fold, "c1", GENERATION_FIRST, CATEGORY_PROFILE));
+    assert_true(fold_doomed(&fold, "c1", at(10), CATEGORY_PROFILE));
+    assert_false(fold_doomed(&fold, "c1", at(20), CATEGORY_PROFILE));
+    assert_false(fold_doomed(&fold, "c1", GENERATION_FIRST, CATEGORY_CLAIM));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_guest_erased),
+        cmocka_unit_test(what_a_register_lost_is_doomed),
         cmocka_unit_test(gift_consignee),
         cmocka_unit_test(under_way),
         cmocka_unit_test(whole_life),
