@@ -337,7 +337,8 @@ static enum outcome begin_work(struct consumer *consumer, struct err *err) {
                                        .arena = &consumer->arena,
                                        .writer = consumer->writer,
                                        .state = work->state,
-                                       .now_us = work->now_us};
+                                       .now_us = work->now_us,
+                                       .restored_us = setup->restored_us};
     return work->state ? OK : arena_full(consumer, err);
 }
 

@@ -33,6 +33,7 @@ struct consume_setup {
     const uint8_t *digest_key; /* 32 bytes */
     struct text owner;         /* "host/instance/worker" */
     bool orphan_tombstones;    /* there are some of persons that the register does not know (at start) */
+    int64_t restored_us;       /* of struct decision (at start) */
     size_t batch_records, batch_bytes, arena_bytes;
     int linger_ms;
 };

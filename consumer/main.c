@@ -309,19 +309,22 @@ static void print_reconciled(const struct reconcile_sum *sum, bool json) {
                                     "What waited and lost its key with the vault:    %zu\n"
                                     "Erased persons whose keys went again:           %zu%s\n"
                                     "Tombstones given to the vault besides:          %zu\n"
+                                    "Permission records told again:                  %zu\n"
                                     "Erasures remembered now, in the register:       %zu\n";
-    static const char object[] = "{\"register_lacked\":%zu,\"erased_again\":%zu,\"unreadable\":%zu,"
-                                 "\"unknown\":%zu,\"let_go\":%zu,\"destroyed_again\":%zu,\"vault_older\":%s,"
-                                 "\"vault_told\":%zu,\"register\":%zu,\"topic_lacks\":%zu}\n";
+    static const char object[] =
+        "{\"register_lacked\":%zu,\"erased_again\":%zu,\"unreadable\":%zu,"
+        "\"unknown\":%zu,\"let_go\":%zu,\"destroyed_again\":%zu,\"vault_older\":%s,"
+        "\"vault_told\":%zu,\"permissions_told\":%zu,\"register\":%zu,\"topic_lacks\":%zu}\n";
     const char *older = json ? (sum->vault_older ? "true" : "false")
                              : (sum->vault_older ? " (an older vault was restored)" : "");
     if (json) {
         printf(object, remember_lacking(&sum->found), sum->erased_again, sum->unreadable, sum->unknown,
-               sum->let_go, sum->destroyed, older, sum->told, sum->left.registered, sum->left.topic_lacks);
+               sum->let_go, sum->destroyed, older, sum->told, sum->retold, sum->left.registered,
+               sum->left.topic_lacks);
         return;
     }
     printf(sentences, remember_lacking(&sum->found), sum->erased_again, sum->unreadable, sum->unknown,
-           sum->let_go, sum->destroyed, older, sum->told, sum->left.registered);
+           sum->let_go, sum->destroyed, older, sum->told, sum->retold, sum->left.registered);
     if (sum->left.topic_lacks)
         printf("The topic " ERASURE_TOPIC " lacks %zu of these%s: those waiting in the outbox come with the\n"
                "relay; if Kafka lost records, run kundregister producer reconcile.\n",

@@ -70,6 +70,7 @@ static enum outcome do_acts(struct reconcile *reconcile, const struct event *act
         if (outcome == OK) {
             done += reconcile->act_count;
             *sum += reconcile->act_count;
+            reconcile->outputs += consumer->work.decision.outputs.count;
             reconcile->sum->unreadable += consumer->work.load.lost;
             misses = 0;
             outcome = interrupted(err);
@@ -109,15 +110,15 @@ struct acts {
     LIST(struct event) list;
 };
 
-static bool add_act(struct arena *arena, struct text person, struct text subject, int64_t cut_us,
-                    bool by_request, struct acts *acts) {
+static bool add_act(struct arena *arena, enum event_type type, struct text person, struct text subject,
+                    int64_t time_us, bool by_request, struct acts *acts) {
     struct event *event = ARENA_PUSH(arena, &acts->list);
     struct text id = arena_text(arena, subject);
     if (!event || !text_present(id))
         return false;
-    event->type = CALENDAR_RESTORED;
+    event->type = type;
     /* The same act whenever it is done: its outputs have the same ids. */
-    event->version = (struct version){.time_us = cut_us, .source = TEXT("restore"), .id = id};
+    event->version = (struct version){.time_us = time_us, .source = TEXT("restore"), .id = id};
     event->as.restored.person = person;
     event->as.restored.by_request = by_request;
     return true;
@@ -132,18 +133,22 @@ static bool add_acts(struct reconcile *reconcile, struct text person, struct act
         return false;
     struct remembered *cuts = cuts_of(&reconcile->lacking, subject, &count);
     for (size_t i = 0; i < count; i++) {
-        if (!add_act(&reconcile->arena, person, text_of(hex), cuts[i].cut_us, cuts[i].by_request, acts))
+        if (!add_act(&reconcile->arena, CALENDAR_RESTORED, person, text_of(hex), cuts[i].cut_us,
+                     cuts[i].by_request, acts))
             return false;
         cuts[i].record = 1;
     }
     return true;
 }
 
-/* Whom of the persons the cuts concern: their subjects are one-way. */
-static enum outcome erase_known(struct reconcile *reconcile, struct err *err) {
+/* The acts for all persons whom the register knows or the vault has keys of, portion by portion. */
+static enum outcome do_for_all(struct reconcile *reconcile,
+                               bool (*add)(struct reconcile *reconcile, struct text person,
+                                           struct acts *acts),
+                               size_t *sum, struct err *err) {
     char after[ERASE_PERSON_BYTES + 1] = "";
     enum outcome outcome = OK;
-    size_t count = reconcile->lacking.count;
+    size_t count = 1;
     while (outcome == OK && count) {
         struct text *persons;
         struct acts acts = {{0}};
@@ -151,14 +156,20 @@ static enum outcome erase_known(struct reconcile *reconcile, struct err *err) {
         outcome = reconcile->ops->persons(reconcile->world, &reconcile->arena, after, PERSONS_PORTION,
                                           &persons, &count, err);
         for (size_t i = 0; outcome == OK && i < count; i++)
-            if (!add_acts(reconcile, persons[i], &acts))
+            if (!add(reconcile, persons[i], &acts))
                 outcome = no_memory(err);
         if (outcome == OK && count)
             snprintf(after, sizeof after, "%.*s", TEXT_ARGS(persons[count - 1]));
         if (outcome == OK)
-            outcome = do_acts(reconcile, acts.list.at, acts.list.count, &reconcile->sum->erased_again, err);
+            outcome = do_acts(reconcile, acts.list.at, acts.list.count, sum, err);
     }
     return outcome;
+}
+
+/* Whom of the persons the cuts concern: their subjects are one-way. */
+static enum outcome erase_known(struct reconcile *reconcile, struct err *err) {
+    return reconcile->lacking.count ? do_for_all(reconcile, add_acts, &reconcile->sum->erased_again, err)
+                                    : OK;
 }
 
 /* What waits was sealed anew when its person was erased, under keys that a vault from before does not have:
@@ -177,8 +188,8 @@ static enum outcome let_go_waiting(struct reconcile *reconcile, struct err *err)
         const struct remembered *cuts =
             remember_subject_read(at->subject, subject) ? cuts_of(&reconcile->untold, subject, &count) : NULL;
         for (size_t i = 0; outcome == OK && i < count; i++)
-            if (cuts[i].cut_us == at->cut_us &&
-                !add_act(&reconcile->arena, at->person, at->subject, at->cut_us, true, &acts))
+            if (cuts[i].cut_us == at->cut_us && !add_act(&reconcile->arena, CALENDAR_RESTORED, at->person,
+                                                         at->subject, at->cut_us, true, &acts))
                 outcome = no_memory(err);
     }
     return outcome == OK ? do_acts(reconcile, acts.list.at, acts.list.count, &reconcile->sum->let_go, err)
@@ -232,6 +243,24 @@ static enum outcome mend_vault(struct reconcile *reconcile, struct err *err) {
     return outcome;
 }
 
+/* ---- permissions ---- */
+
+static bool add_retelling(struct reconcile *reconcile, struct text person, struct acts *acts) {
+    char hex[SUBJECT_HEX + 1];
+    if (person_is_recipient(person))
+        return true;
+    ref_subject(reconcile->consumer.setup.ref_key, person, hex);
+    return add_act(&reconcile->arena, CALENDAR_RETOLD, person, text_of(hex),
+                   reconcile->consumer.setup.restored_us, false, acts);
+}
+
+static enum outcome tell_again(struct reconcile *reconcile, struct err *err) {
+    size_t before = reconcile->outputs, acts = 0;
+    enum outcome outcome = do_for_all(reconcile, add_retelling, &acts, err);
+    reconcile->sum->retold = reconcile->outputs - before;
+    return outcome;
+}
+
 /* ---- the whole ---- */
 
 enum outcome reconcile_mend(struct reconcile *reconcile, struct err *err) {
@@ -243,6 +272,8 @@ enum outcome reconcile_mend(struct reconcile *reconcile, struct err *err) {
         outcome = let_go_waiting(reconcile, err);
     if (outcome == OK)
         outcome = mend_vault(reconcile, err);
+    if (outcome == OK)
+        outcome = tell_again(reconcile, err);
     if (outcome == OK)
         outcome = reconcile->ops->compare(reconcile->world, &sum->left, NULL, NULL, err);
     return outcome == OK ? remember_judge(&sum->left, err) : outcome;

@@ -11,9 +11,11 @@
  * 5. The vault is older than the register: every key that was destroyed in it is doomed again, and what still
  *    waited under keys that it does not have goes.
  * 6. The erasing loop until nothing is doomed; the vault gets the tombstones that it lacks.
- * 7. The three are compared again; the vault's counter passes the register's.
+ * 7. Each customer's permission is told again, under an id that a register from before never gave: the topic
+ * may hold a later one, of a future that is no more.
+ * 8. The three are compared again; the vault's counter passes the register's.
  *
- * It may be ended anywhere and run again: the start of a consumer goes on refusing until 7. Main thread only.
+ * It may be ended anywhere and run again: the start of a consumer goes on refusing until 8. Main thread only.
  */
 #ifndef KR_CONSUMER_RECONCILE_H
 #define KR_CONSUMER_RECONCILE_H
@@ -31,6 +33,7 @@ struct reconcile_sum {
     size_t told;         /* tombstones of unknown subjects that the vault was given */
     size_t let_go;       /* cuts of which something waited under keys that the older vault lost */
     size_t unreadable;   /* cells whose keys were gone already, and that went with them */
+    size_t retold;       /* permission records that were told again */
     int64_t waiting;     /* persons whose keys could not be destroyed */
     struct remember_sum left;
 };
@@ -40,7 +43,7 @@ struct reconcile_sum {
 enum outcome reconcile_run(struct worker_shared *shared, const char *reason, struct reconcile_sum *sum,
                            struct err *err) MUST_CHECK;
 
-/* ---- the steps 2 to 7 over any register, vault and topic ---- */
+/* ---- the steps 2 to 8 over any register, vault and topic ---- */
 
 /* A request's cut of which something waits. */
 struct reconcile_waiting {
@@ -78,7 +81,7 @@ struct reconcile {
     struct remember_list untold;  /* what the register holds and the vault lacks */
     struct arena arena;           /* of one portion of persons */
     const struct event *acts;     /* in hand */
-    size_t act_count;
+    size_t act_count, outputs;    /* outputs: of all acts */
 };
 
 /* Before anything is changed: what the three hold. */

@@ -103,6 +103,7 @@ static enum outcome open_parts(struct world *world, struct err *err) {
                                   .digest_key = shared->digest_key,
                                   .owner = TEXT("reconcile"),
                                   .orphan_tombstones = true,
+                                  .restored_us = world->shared->restored_us,
                                   .batch_records = ACTS_PORTION,
                                   .batch_bytes = (size_t)config->consumer.batch_bytes,
                                   .arena_bytes = (size_t)config->consumer.arena_bytes};
@@ -132,6 +133,8 @@ static enum outcome prepare(struct world *world, const char *reason, struct err 
         outcome = reconcile_look(&world->reconcile, err);
     if (outcome == OK)
         outcome = reconcile_audit(world->start.reg, reason, &sum->found, err);
+    if (outcome == OK)
+        outcome = reconcile_restored(world->start.reg, &world->shared->restored_us, err);
     return outcome == OK ? open_parts(world, err) : outcome;
 }
 

@@ -53,6 +53,15 @@ enum outcome reconcile_audit(struct db *reg, const char *reason, const struct re
     return outcome;
 }
 
+enum outcome reconcile_restored(struct db *reg, int64_t *restored_us, struct err *err) {
+    struct db_result *result = NULL;
+    enum outcome outcome = db_run(reg, &query_reconcile_restored, NULL, &result, err);
+    if (outcome == OK)
+        *restored_us = db_int(result, 0, 0);
+    db_result_release(result);
+    return outcome;
+}
+
 enum outcome reconcile_policy(struct db *reg, const char *digest, int *policy, struct err *err) {
     struct arena arena;
     struct db_result *result = NULL;

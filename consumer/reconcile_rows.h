@@ -10,6 +10,8 @@ enum outcome reconcile_alone(struct db *reg, struct err *err) MUST_CHECK;
 /* Into the audit, durable before anything is changed. */
 enum outcome reconcile_audit(struct db *reg, const char *reason, const struct remember_sum *found,
                              struct err *err) MUST_CHECK;
+/* From now on, in microseconds: the register has come back from a backup, maybe. */
+enum outcome reconcile_restored(struct db *reg, int64_t *restored_us, struct err *err) MUST_CHECK;
 /* The active policy's number. */
 enum outcome reconcile_policy(struct db *reg, const char *digest, int *policy, struct err *err) MUST_CHECK;
 /* The first persons behind `after` that the register knows or the vault has keys of, at most `most`, texts in

@@ -85,6 +85,15 @@ static enum outcome check_erasures(struct start *start, struct db *vault, struct
     return outcome == OK ? remember_judge(&sum, err) : outcome;
 }
 
+static enum outcome read_restored(struct start *start, struct err *err) {
+    struct db_result *result = NULL;
+    enum outcome outcome = db_run(start->reg, &query_consumer_restored, NULL, &result, err);
+    if (outcome == OK)
+        start->shared->restored_us = db_rows(result) ? db_int(result, 0, 0) : 0;
+    db_result_release(result);
+    return outcome;
+}
+
 static enum outcome open_both(struct start *start, struct db **vault, struct arena *arena, struct err *err) {
     const struct config *config = start->shared->config;
     enum outcome outcome = db_open(&start->reg, config->register_as.consumer, APPLICATION, err);
@@ -104,6 +113,8 @@ static enum outcome check_with(struct start *start, struct db *vault, struct are
         outcome = take_instance(start, arena, LOCK_PATIENCE_MS, err);
     if (outcome == OK)
         outcome = check_erasures(start, vault, err);
+    if (outcome == OK)
+        outcome = read_restored(start, err);
     if (outcome == OK)
         outcome = vault_count(vault, start->reg, err);
     if (outcome == OK)

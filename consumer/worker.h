@@ -20,6 +20,7 @@ struct worker_shared {
     char vault_id[33];
     char host[65];
     bool orphan_tombstones; /* there are some of subjects that the register does not know (start.h) */
+    int64_t restored_us;    /* when the register was restored last; 0: never */
     bool until_caught_up;   /* what is parked in the end is told */
 };
 

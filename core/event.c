@@ -28,6 +28,7 @@ const struct event_info event_infos[EVENT_TYPES] = {
     [CALENDAR_PARKED_EXPIRED] = {"calendar.parked.expired", NULL, KEY_NONE, true},
     [CALENDAR_PARKED_LEARNT] = {"calendar.parked.learnt", NULL, KEY_NONE, true},
     [CALENDAR_RESTORED] = {"calendar.restored", NULL, KEY_NONE, true},
+    [CALENDAR_RETOLD] = {"calendar.retold", NULL, KEY_NONE, true},
 };
 
 const char *const contact_field_names[CONTACT_FIELDS] = {

@@ -57,6 +57,7 @@ enum event_type {
     CALENDAR_PARKED_EXPIRED = EVENT_INPUT_TYPES, /* the calendar's act: a parked ref was never learnt */
     CALENDAR_PARKED_LEARNT,                      /* ... it was, but this event was left over */
     CALENDAR_RESTORED, /* a cut that a restored register had lost (restore reconcile); its time is the cut */
+    CALENDAR_RETOLD,   /* what a restored register says of a customer's permission is told again */
     EVENT_TYPES
 };
 
@@ -216,7 +217,7 @@ struct event {
         } parked;                       /* the calendar */
         struct {
             struct text person; /* "c1" or "recipient:r1" */
-            bool by_request;    /* else by customer.closed */
+            bool by_request;    /* of CALENDAR_RESTORED: else by customer.closed */
         } restored;
     } as;
 };

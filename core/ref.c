@@ -170,7 +170,7 @@ void ref_subject(const struct ref_key *key, struct text person, char subject[SUB
 
 struct output_id output_id_derive(const struct ref_key *key, struct text recipient, const char *kind,
                                   struct text person, int64_t generation, struct text object,
-                                  struct text cause, int ordinal) {
+                                  struct text cause, int64_t ordinal) {
     struct input input;
     struct output_id id;
     input_begin(&input, key, sizeof(id.bytes), "output_id");

@@ -46,7 +46,7 @@ void ref_subject(const struct ref_key *key, struct text person, char subject[SUB
 /* cause: event_cause() or the calendar's (act, object, due time). The same cause never yields two outputs. */
 struct output_id output_id_derive(const struct ref_key *key, struct text recipient, const char *kind,
                                   struct text person, int64_t generation, struct text object,
-                                  struct text cause, int ordinal);
+                                  struct text cause, int64_t ordinal);
 /* One fact, its data included: everything that its version is made of (source, id, sequence, time, digest),
  * so that two facts under one (source, id) never share an output id. Bytes for hashing, not for reading: they
  * hold NULs. */

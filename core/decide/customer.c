@@ -12,6 +12,8 @@ enum outcome person_touch(struct decision *decision, struct text id, int64_t gen
         generation == GENERATION_FIRST ? person : state_person(decision->state, id, GENERATION_FIRST);
     if (!person || !guard)
         return RETRY;
+    if (!person->revision && !person->touched)
+        person->ended = state_cut_of(decision->state, id, generation) != NULL;
     person->touched = guard->touched = true;
     return OK;
 }

@@ -27,6 +27,7 @@ static decide_effect *const effects[EVENT_TYPES] = {
     [CALENDAR_PARKED_EXPIRED] = parked_expired,
     [CALENDAR_PARKED_LEARNT] = parked_learnt,
     [CALENDAR_RESTORED] = erasure_restored,
+    [CALENDAR_RETOLD] = permission_retold,
 };
 
 enum outcome decide_event(struct decision *decision, const struct event *event, const uint8_t record_hash[32],

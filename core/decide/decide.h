@@ -58,6 +58,9 @@ struct decision {
     struct json_writer *writer;
     struct state *state;
     int64_t now_us; /* read once per transaction; of calendar acts the nominal due time */
+    /* When the register came back from a backup last (restore reconcile); 0: never. What was published since
+     * that backup is not known to it. */
+    int64_t restored_us;
     /* made */
     LIST(struct output) outputs; /* in the order in which they must go out */
     size_t verdicts[VERDICTS];   /* counted for each event, unparked ones again when they are settled */

@@ -215,7 +215,7 @@ enum outcome shipment_requested(struct decision *decision, const struct event *e
         return RETRY;
     if (erasure_refuses(decision, consignee, event->version.time_us)) {
         *verdict = VERDICT_FORGOTTEN;
-        return OK;
+        return erasure_tell_lost(decision, event, consignee);
     }
     TRY(person_named(decision, event->customer_id, event->version.time_us, &customer));
     TRY(order_named(decision, event->customer_id, event->as.shipment.order_id, event->version.time_us,
@@ -246,6 +246,7 @@ enum outcome shipment_requested(struct decision *decision, const struct event *e
     TRY(carrier_known(decision, shipment, event->as.shipment.carrier)); /* before its unit says so */
     if (wins || shipment->generation != before.generation)
         TRY(disclosure_settle(decision, event, shipment, before.told));
+    TRY(erasure_tell_lost(decision, event, consignee));
     return changed || first || wins ? persons_follow(decision, event, shipment, &before) : OK;
 }
 

@@ -25,6 +25,7 @@ decide_effect shipment_requested, shipment_cancelled; /* delivery.c; changed = r
 decide_effect delivery_status, notice_acknowledged;   /* parking.c */
 decide_effect parked_expired, parked_learnt;          /* parking.c */
 decide_effect erasure_restored;                       /* erasure.c */
+decide_effect permission_retold;                      /* permission.c */
 decide_effect token_used;                             /* parking.c: a consent event by token */
 decide_effect consent_stated;                         /* consent.c: granted, withdrawn, objected */
 decide_effect request_received, request_identified, command_tied; /* request.c */
@@ -98,6 +99,14 @@ enum outcome erasure_follow(struct decision *decision, const struct event *event
 /* A delivery fact about the consignee at that time is taken in no more: so long after `complete`, or
  * restored. */
 bool erasure_refuses(const struct decision *decision, struct text person, int64_t time_us);
+/* A carrier may have been told, before the register was restored, what an event of that time says, and is not
+ * now: under the refs of a generation before a cut that was not known yet, or at all, since it is erased at
+ * once now. The n-th such generation, false after the last. */
+bool erasure_lost_generation(const struct decision *decision, struct text person, int64_t time_us,
+                             size_t index, int64_t *generation);
+/* The carrier is to forget it; a register that was never restored knows whom it told. */
+enum outcome erasure_tell_lost(struct decision *decision, const struct event *event,
+                               struct text consignee) MUST_CHECK;
 /* The keys of the category in that ring go. */
 enum outcome erasure_doom(struct decision *decision, struct text person, int64_t generation,
                           enum category category) MUST_CHECK;

@@ -1,6 +1,7 @@
 /* The notices of an erasing step: one for each recipient and generation, naming whatever it was told of the
  * person that does not wait. */
 #include "core/decide/erasure.h"
+#include "core/decide/needs.h"
 
 #include <stdlib.h>
 
@@ -178,4 +179,68 @@ enum outcome erasure_notices(struct decision *decision, const struct event *even
         return OK;
     qsort(naming.list.at, naming.list.count, sizeof(*naming.list.at), by_recipient);
     return tell_all(&naming, event);
+}
+
+/* ---- what a restored register lost ---- */
+
+/* Part of no other notice of the event. */
+#define LOST_PART (-1)
+
+static bool is_known(const struct decision *decision, const struct event *event, const struct unit *unit) {
+    const struct shipment *shipment =
+        state_find_shipment(decision->state, event->customer_id, event->as.shipment.shipment_id);
+    for (size_t i = 0; shipment && i < shipment->units.count; i++)
+        if (unit_same(&shipment->units.at[i], unit))
+            return true;
+    return false;
+}
+
+static enum outcome tell_lost(struct decision *decision, const struct output_cause *cause,
+                              const struct unit *unit) {
+    const struct shipment shipment = {.customer_id = cause->event->customer_id,
+                                      .shipment_id = cause->event->as.shipment.shipment_id};
+    struct notice_plan plan = {
+        .kind = "anonymize", .cause = "request", .part = LOST_PART, .shipment = &shipment, .unit = unit};
+    struct ref about = ref_person(decision->ref_key, unit->carrier, unit->person, unit->generation);
+    struct ref notice = ref_notice(decision->ref_key, &about, plan.kind, cause->bytes, LOST_PART);
+    struct ref ref = unit_ref(decision->ref_key, &shipment, unit);
+    const struct ref_entry *entry = state_find_ref(decision->state, text_of(notice.chars));
+    struct text *listed = ARENA_PUSH(decision->arena, &plan.disclosures);
+    if (entry && entry->now == REF_KNOWN) /* the event comes again */
+        return OK;
+    if (!listed)
+        return RETRY;
+    *listed = arena_text(decision->arena, text_of(ref.chars));
+    return text_present(*listed) ? output_notice(decision, cause, &plan) : RETRY;
+}
+
+/* Whether it was told nobody knows: if it was, then under this ref; any other means nothing to the carrier.
+ */
+enum outcome erasure_tell_lost(struct decision *decision, const struct event *event, struct text consignee) {
+    struct unit unit = {.carrier = event->as.shipment.carrier,
+                        .service = event->as.shipment.service,
+                        .role = text_of(shipment_role(event->as.shipment.is_return)),
+                        .person = consignee};
+    struct output_cause cause;
+    if (!decision->restored_us)
+        return OK;
+    TRY(output_cause_of(decision, event, &cause));
+    for (size_t i = 0;
+         erasure_lost_generation(decision, consignee, event->version.time_us, i, &unit.generation); i++)
+        if (!is_known(decision, event, &unit))
+            TRY(tell_lost(decision, &cause, &unit));
+    return OK;
+}
+
+enum outcome erasure_lost_needs(struct asking *asking, struct text consignee) {
+    const struct event *event = asking->event;
+    const struct decision restored = {
+        .policy = asking->policy, .state = asking->state, .restored_us = INT64_MAX};
+    int64_t generation;
+    for (size_t i = 0; erasure_lost_generation(&restored, consignee, event->version.time_us, i, &generation);
+         i++) {
+        struct ref about = ref_person(asking->ref_key, event->as.shipment.carrier, consignee, generation);
+        TRY(ask_notice_ref(asking, &about, "anonymize", LOST_PART));
+    }
+    return OK;
 }

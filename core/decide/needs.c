@@ -140,6 +140,8 @@ enum outcome decide_needs(const struct event *event, const struct policy *policy
         return marketing_needs(&asking);
     case CALENDAR_RESTORED:
         return needs_cut(&asking, event->as.restored.person, event->version.time_us);
+    case CALENDAR_RETOLD:
+        return ask_person(&asking, event->as.restored.person);
     case CALENDAR_PARKED_EXPIRED:
         return ask(&asking, NEED_REF, event->as.parked.ref, TEXT_ABSENT, NEED_NO_CELL);
     case CALENDAR_PARKED_LEARNT:

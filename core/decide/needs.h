@@ -42,6 +42,9 @@ enum outcome needs_follow(struct asking *asking, struct text person, int64_t tim
 /* request.received, identified, and a case tied to a person. */
 enum outcome needs_request(struct asking *asking) MUST_CHECK;
 
+/* The notices of erasure_tell_lost. erasure_notice.c */
+enum outcome erasure_lost_needs(struct asking *asking, struct text consignee) MUST_CHECK;
+
 /* ---- needs_shipment.c ---- */
 
 enum outcome needs_requested(struct asking *asking) MUST_CHECK; /* and changed */

@@ -160,6 +160,7 @@ enum outcome needs_requested(struct asking *asking) {
     TRY(ask_person(asking, event->customer_id));
     TRY(shipped_order_needs(asking, event->customer_id, event->as.shipment.order_id, shipment_id, true));
     struct shipment *shipment = state_find_shipment(asking->state, event->customer_id, shipment_id);
+    TRY(erasure_lost_needs(asking, consignee));
     if (!shipment) {
         TRY(consignee_needs(asking, consignee));
         TRY(ask_shipment_ref(asking)); /* it may stay unknown: there is no next round for what has no row */

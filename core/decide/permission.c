@@ -295,9 +295,10 @@ static enum outcome tell(struct decision *decision, const struct event *event, c
     output->body = json_writer_take(decision->writer, decision->arena);
     if (!text_present(output->body))
         return RETRY;
-    /* the content is the object: an event that moves it twice makes two outputs */
+    /* The content is the object: an event that moves it twice makes two outputs. So are a restored register's
+     * others than those that it lost: it may decide them in another order, and only the last one counts. */
     output->id = output_id_derive(decision->ref_key, TEXT_ABSENT, type, row->person, row->generation,
-                                  output->body, cause.bytes, 0);
+                                  output->body, cause.bytes, decision->restored_us);
     return OK;
 }
 
@@ -368,6 +369,18 @@ static enum outcome follow_lines(struct decision *decision, const struct event *
         differs = has ? changed : true; /* a later record was about a generation that is no more */
     }
     return told && differs ? tell(decision, event, told) : OK;
+}
+
+enum outcome permission_retold(struct decision *decision, const struct event *event,
+                               const uint8_t record_hash[32], enum verdict *verdict) {
+    const struct person *guard = state_find_guard(decision->state, event->as.restored.person), *told = NULL;
+    (void)record_hash, (void)verdict;
+    for (size_t g = 0; guard && g <= guard->facts.cuts.count; g++) {
+        const struct person *row = state_find_person(decision->state, guard->person, generation_of(guard, g));
+        if (row && row->permissions.count)
+            told = row;
+    }
+    return told ? tell(decision, event, told) : OK;
 }
 
 enum outcome permission_follow(struct decision *decision, const struct event *event, struct text person,

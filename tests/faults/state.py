@@ -88,10 +88,10 @@ def erased_on_the_way(world, random):
 
 
 # What was published since the backup was decided in a past that is no more. What is decided again by the same event has
-# the same id and does not go out again, also where it says something else now: the last permission record of a customer
-# can be an older one (deploy/runbook.md says so).
+# the same id and does not go out again, also where it says something else now; tombstones of what is erased again and
+# permissions are told again, also where they say the same.
 SINCE_A_BACKUP = [r"^different: .* is another than the ledger's", r"^phantom: .* was never decided", r"^reordered: ",
-                  r"^duplicate: .* permission of ", r"^stale: permission of "]
+                  r"^duplicate: .* (permission|tombstone) of "]
 
 
 @fault("register restored from a backup", nasty=(16, 22), weight=1, deadline=240)

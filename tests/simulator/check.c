@@ -202,6 +202,16 @@ static void check_told(struct sim *sim, const struct reference *reference, struc
                   TEXT_ARGS(told), TEXT_ARGS(reference->told));
 }
 
+/* Whoever reads the topic of permissions, compacted or not, ends with what the register says. */
+static void check_permissions(struct sim *sim, const struct reference *reference, struct arena *arena) {
+    struct told_record *records = ARENA_ARRAY(arena, struct told_record, sim->log.count + 1);
+    assert(records);
+    for (size_t i = 0; i < sim->log.count; i++)
+        records[i] = (struct told_record){sim->log.at[i].topic, sim->log.at[i].key, sim->log.at[i].body};
+    compare(sim, "the last permission records differ", told_permissions(records, sim->log.count, arena),
+            reference->permissions);
+}
+
 /* ---- what is remembered of erasures ---- */
 
 /* Topic, vault and register know the same cuts. After a restore the topic may lack some: an act that was told
@@ -252,13 +262,16 @@ void check_end(struct sim *sim, bool expired, struct arena *arena) {
     if (!sim->lost_keys && !is_halted(sim)) {
         struct text dump = check_dump(sim, arena);
         reference_make(sim, expired, &reference, arena);
+        bool comparable = !sim->restored || is_comparable(sim, expired, dump);
         if (!sim->restored)
             check_state(sim, &reference, dump, arena);
-        else if (is_comparable(sim, expired, dump))
+        else if (comparable)
             compare(sim, "S: a restored register differs", all_lasting(dump, arena),
                     all_lasting(reference.dump, arena));
+        if (comparable)
+            check_permissions(sim, &reference, arena);
     }
     if (!sim->restored)
         check_told(sim, &reference, arena);
-    check_forgotten(sim, arena);
+    check_forgotten(sim, is_halted(sim), arena);
 }

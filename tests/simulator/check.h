@@ -12,7 +12,7 @@ void check_end(struct sim *sim, bool expired, struct arena *arena);
 /* The register with open cells. */
 struct text check_dump(struct sim *sim, struct arena *arena);
 /* Who is erased is told of to each who was told of him (O4), and nothing of him opens, from whatever was ever
- * written. check_forgotten.c */
-void check_forgotten(struct sim *sim, struct arena *arena);
+ * written. halted: a partition is parked. check_forgotten.c */
+void check_forgotten(struct sim *sim, bool halted, struct arena *arena);
 
 #endif

@@ -85,16 +85,21 @@ static void check_cells(struct sim *sim, struct arena *arena) {
 
 /* ---- O4 ---- */
 
-/* The decided notices of that kind to the recipient name the disclosure. */
+static bool names(const struct output *notice, const struct output *disclosure) {
+    return strcmp(notice->type, "register.notice.anonymize") == 0 &&
+           text_equal(notice->recipient, disclosure->recipient) &&
+           memmem(notice->body.at, notice->body.size, disclosure->disclosure_ref.at,
+                  disclosure->disclosure_ref.size);
+}
+
+/* A notice that was decided, or was published before the register was restored, names the disclosure. */
 static bool is_named(const struct sim *sim, const struct output *disclosure) {
-    for (size_t i = 0; i < sim->outputs.count; i++) {
-        const struct output *output = &sim->outputs.at[i].output;
-        if (strcmp(output->type, "register.notice.anonymize") == 0 &&
-            text_equal(output->recipient, disclosure->recipient) &&
-            memmem(output->body.at, output->body.size, disclosure->disclosure_ref.at,
-                   disclosure->disclosure_ref.size))
+    for (size_t i = 0; i < sim->outputs.count; i++)
+        if (names(&sim->outputs.at[i].output, disclosure))
             return true;
-    }
+    for (size_t i = 0; sim->restored && i < sim->log.count; i++)
+        if (names(&sim->log.at[i].output->output, disclosure))
+            return true;
     return false;
 }
 
@@ -118,19 +123,27 @@ static void check_notice(struct sim *sim, const struct output *notice, struct ar
     if (json_parse(notice->body, 0, arena, &body) != JSON_FINE)
         return;
     for (const struct json *item = json_member(body, "disclosures")->first; item; item = item->next)
-        if (!was_told(sim, notice, item->text))
+        if (!sim->restored && !was_told(sim, notice, item->text))
             sim_wrong(sim, "O4: %.*s is to forget of %.*s what it was never told",
                       TEXT_ARGS(notice->recipient), TEXT_ARGS(notice->subject));
 }
 
-void check_forgotten(struct sim *sim, struct arena *arena) {
+static void check_disclosure(struct sim *sim, const struct output *output) {
+    if (is_disclosure(output) && erased_in(sim, output->body) && !is_named(sim, output))
+        sim_wrong(sim, "O4: %.*s was told of %.*s, who is erased, and never to forget him",
+                  TEXT_ARGS(output->recipient), TEXT_ARGS(output->subject));
+}
+
+void check_forgotten(struct sim *sim, bool halted, struct arena *arena) {
     check_cells(sim, arena);
     for (size_t i = 0; i < sim->outputs.count; i++) {
         const struct output *output = &sim->outputs.at[i].output;
-        if (is_disclosure(output) && erased_in(sim, output->body) && !is_named(sim, output))
-            sim_wrong(sim, "O4: %.*s was told of %.*s, who is erased, and never to forget him",
-                      TEXT_ARGS(output->recipient), TEXT_ARGS(output->subject));
+        check_disclosure(sim, output);
         if (strcmp(output->type, "register.notice.anonymize") == 0)
             check_notice(sim, output, arena);
     }
+    /* a restored register does not know of all that is published; once it has read everything again it does
+     */
+    for (size_t i = 0; sim->restored && !halted && i < sim->log.count; i++)
+        check_disclosure(sim, &sim->log.at[i].output->output);
 }

@@ -235,6 +235,7 @@ static enum outcome open_parts(struct process *process, struct mend *mend, struc
                                   .digest_key = sim_digest_key,
                                   .owner = TEXT("reconcile"),
                                   .orphan_tombstones = true,
+                                  .restored_us = sim->restored_us,
                                   .batch_records = sim->batch_records,
                                   .batch_bytes = 1 << 20,
                                   .arena_bytes = 1 << 24};
@@ -247,6 +248,8 @@ static enum outcome mend_once(struct process *process, struct mend *mend, struct
     struct sim *sim = process->sim;
     mend->sum.vault_older = sim->counter > sim->vault.counter;
     enum outcome outcome = reconcile_look(&mend->reconcile, err);
+    if (outcome == OK)
+        sim->restored_us = sim->now_us;
     if (outcome == OK)
         outcome = open_parts(process, mend, err);
     if (outcome == OK)

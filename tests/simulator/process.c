@@ -144,6 +144,7 @@ static void run_worker(struct process *process) {
                                   .digest_key = sim_digest_key,
                                   .owner = text_of(process->owner),
                                   .orphan_tombstones = sim->restored,
+                                  .restored_us = sim->restored_us,
                                   .batch_records = sim->batch_records,
                                   .batch_bytes = 1 << 20,
                                   .arena_bytes = 1 << 24};

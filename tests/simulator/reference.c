@@ -107,9 +107,11 @@ static void take_parked(struct folding *folding, bool expired) {
 static void take_outputs(struct folding *folding, struct reference *reference) {
     const struct fold *fold = folding->fold;
     struct told_output *outputs = ARENA_ARRAY(folding->arena, struct told_output, fold->outputs.count + 1);
-    assert(outputs);
+    struct told_record *records = ARENA_ARRAY(folding->arena, struct told_record, fold->outputs.count + 1);
+    assert(outputs && records);
     for (size_t i = 0; i < fold->outputs.count; i++) {
         const struct output *output = &fold->outputs.at[i];
+        records[i] = (struct told_record){output->topic, output->key, output->body};
         outputs[i] = (struct told_output){
             output->recipient, output->subject,    output->customer_id, output->shipment_id,
             output->body,      output->generation, output->type,        false};
@@ -118,6 +120,7 @@ static void take_outputs(struct folding *folding, struct reference *reference) {
                      &output->dead.refusal);
     }
     reference->told = told_fold(folding->sim, outputs, fold->outputs.count, folding->arena);
+    reference->permissions = told_permissions(records, fold->outputs.count, folding->arena);
 }
 
 static struct text sorted_lines(struct arena *arena, struct text text) {

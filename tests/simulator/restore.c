@@ -164,7 +164,7 @@ static void reconcile_outbox(struct sim *sim) {
 void restore_run(struct sim *sim) {
     process_kill_all(sim);
     bring_back(sim);
-    if (!starts(sim)) {
+    if (sim->restores_register || !starts(sim)) { /* runbook.md: after a restored register in any case */
         sim->mending = true;
         process_start_later(sim, 0, 1000);
         process_run_all(sim, is_mended);

@@ -225,6 +225,7 @@ struct sim {
     bool restores_register, restores_vault;
     bool restored, lost_keys;
     bool mending; /* slot 0 is `restore reconcile` */
+    int64_t restored_us;
     /* what is wrong; "" = nothing yet */
     char wrong[4096];
 };
@@ -326,7 +327,7 @@ void mend_release(struct process *process);
 /* The same records folded in another order, without anything that breaks. */
 struct reference {
     struct text dump;
-    struct text dead_letters, parked, told;
+    struct text dead_letters, parked, told, permissions;
 };
 void reference_make(struct sim *sim, bool expired, struct reference *reference, struct arena *arena);
 /* What each recipient holds at the end. */
@@ -337,6 +338,11 @@ struct told_output {
     bool withheld; /* decided, and never published */
 };
 struct text told_fold(struct sim *sim, const struct told_output *outputs, size_t count, struct arena *arena);
+/* The last permission record of each customer, a line each, sorted. */
+struct told_record {
+    struct text topic, key, body;
+};
+struct text told_permissions(const struct told_record *records, size_t count, struct arena *arena);
 
 /* ---- seed.c ---- */
 

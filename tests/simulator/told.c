@@ -4,6 +4,7 @@
 #include "core/json_read.h"
 #include "core/json_write.h"
 #include "tests/simulator/sim.h"
+#include "tests/unit/memory_dump.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -137,4 +138,20 @@ struct text told_fold(struct sim *sim, const struct told_output *outputs, size_t
     }
     json_array_end(writer);
     return json_writer_take(writer, arena);
+}
+
+struct text told_permissions(const struct told_record *records, size_t count, struct arena *arena) {
+    LIST(struct told_record) last = {0};
+    LIST(struct text) lines = {0};
+    for (size_t i = count, k; i-- > 0;) {
+        if (!text_is(records[i].topic, "register.marketing-permission.v1"))
+            continue;
+        for (k = 0; k < last.count && !text_equal(last.at[k].key, records[i].key); k++)
+            ;
+        if (k == last.count)
+            *ARENA_PUSH(arena, &last) = records[i];
+    }
+    for (size_t i = 0; i < last.count; i++)
+        *ARENA_PUSH(arena, &lines) = last.at[i].body;
+    return memory_sorted(arena, lines.at, lines.count);
 }

@@ -39,6 +39,7 @@ void fold_reset(struct fold *fold) {
     fold->outputs.count = fold->outputs.room = 0;
     fold->dooms.at = NULL;
     fold->dooms.count = fold->dooms.room = 0;
+    fold->restored_us = 0;
     memset(fold->verdicts, 0, sizeof(fold->verdicts));
     fold->second_facts = 0;
 }
@@ -81,7 +82,8 @@ static enum verdict run_asking(struct fold *fold, const struct event *const *eve
                                 .arena = &fold->batch,
                                 .writer = fold->writer,
                                 .state = loading.state,
-                                .now_us = fold->now_us};
+                                .now_us = fold->now_us,
+                                .restored_us = fold->restored_us};
     for (size_t i = 0; i < count; i++)
         assert_int_equal(decide_event(&decision, events[i], hash, &verdict), OK);
     assert_int_equal(decide_finish(&decision), OK);

@@ -19,7 +19,7 @@ struct fold {
     size_t verdicts[VERDICTS], second_facts;
     size_t rows_written; /* by the last fold_batch */
     size_t redone;       /* batches that met a ref which decide had not asked for */
-    int64_t now_us;
+    int64_t now_us, restored_us;
 };
 
 void fold_init(struct fold *fold);

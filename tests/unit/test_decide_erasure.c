@@ -492,43 +492,9 @@ static void opened_by_what_lost(void **state) {
     assert_false(row("recipient:r1", at(10))->opened);
 }
 
-/* A restored register reads the registration only after the closing was brought in: it stands meanwhile, for
- * the keys are gone. */
-static void closing_brought_in(void **state) {
-    (void)state;
-    struct event closing = fold_fact(CALENDAR_RESTORED, "subject", 10, "");
-    closing.as.restored.person = TEXT("c1");
-    const struct event events[] = {fold_changed("e1", 5, "c1", FIRST_NAME, "Ann"), closing,
-                                   registered("e2", 1)};
-    fold_all(events, 2);
-    assert_true(row("c1", GENERATION_FIRST)->ended);
-    assert_false(text_present(row("c1", GENERATION_FIRST)->profile.content));
-    FOLD(events);
-    assert_true(row("c1", GENERATION_FIRST)->ended);
-    assert_false(text_present(row("c1", GENERATION_FIRST)->profile.content));
-}
-
-/* Of a restored register nobody knows what it had sealed: the keys of what a request erases go without a row
- * that says so, those of each generation that has ended, and no others. */
-static void what_a_register_lost_is_doomed(void **state) {
-    (void)state;
-    struct event first = fold_fact(CALENDAR_RESTORED, "subject", 10, "");
-    first.as.restored.person = TEXT("c1");
-    first.as.restored.by_request = true;
-    struct event second = fold_fact(CALENDAR_RESTORED, "subject", 20, "");
-    second.as.restored = first.as.restored;
-    const struct event events[] = {first, second};
-    FOLD(events);
-    assert_true(fold_doomed(&fold, "c1", GENERATION_FIRST, CATEGORY_PROFILE));
-    assert_true(fold_doomed(&fold, "c1", at(10), CATEGORY_PROFILE));
-    assert_false(fold_doomed(&fold, "c1", at(20), CATEGORY_PROFILE));
-    assert_false(fold_doomed(&fold, "c1", GENERATION_FIRST, CATEGORY_CLAIM));
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_guest_erased),
-        cmocka_unit_test(what_a_register_lost_is_doomed),
         cmocka_unit_test(gift_consignee),
         cmocka_unit_test(under_way),
         cmocka_unit_test(whole_life),
@@ -549,7 +515,6 @@ int main(void) {
         cmocka_unit_test(unknown_and_unsupported),
         cmocka_unit_test(replay),
         cmocka_unit_test(opened_by_what_lost),
-        cmocka_unit_test(closing_brought_in),
     };
     fold_init(&fold);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

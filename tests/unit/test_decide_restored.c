@@ -1,0 +1,152 @@
+/* A register that came back from a backup (restore reconcile): what it had lost is erased and told as if it
+ * had not, and nothing that was told since the backup stands (consumer/reconcile.h; SCENARIOS.md, nasty 16,
+ * 22). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tests/unit/fold.h"
+
+#define ANONYMIZE "register.notice.anonymize"
+#define RECORD "register.marketing.permission"
+static struct fold fold;
+
+static int64_t at(int64_t minute) {
+    return fold_fact(CUSTOMER_SEEN, "x", minute, "").version.time_us;
+}
+
+static void restored_at(int64_t minute) {
+    fold_reset(&fold);
+    fold.restored_us = at(minute);
+}
+
+static void one(const struct event *event) {
+    (void)fold_event(&fold, event);
+}
+
+static struct event registered(const char *id, int64_t minute) {
+    return fold_registered(id, minute, "c1", fold_contact("Ann", "Gatan 1", "Vasa"));
+}
+
+static struct event act(enum event_type type, int64_t minute, bool by_request) {
+    struct event event = fold_fact(type, "subject", minute, "");
+    event.as.restored.person = TEXT("c1");
+    event.as.restored.by_request = by_request;
+    return event;
+}
+
+/* A restored register reads the registration only after the closing was brought in: it stands meanwhile, for
+ * the keys are gone. */
+static void closing_brought_in(void **state) {
+    (void)state;
+    const struct event events[] = {fold_changed("e1", 5, "c1", FIRST_NAME, "Ann"),
+                                   act(CALENDAR_RESTORED, 10, false), registered("e2", 1)};
+    restored_at(50);
+    one(&events[0]);
+    one(&events[1]);
+    for (int more = 0; more < 2; more++) {
+        const struct person *row = state_find_person(fold.rows, TEXT("c1"), GENERATION_FIRST);
+        assert_non_null(row);
+        assert_true(row->ended);
+        assert_false(text_present(row->profile.content));
+        one(&events[2]);
+    }
+}
+
+/* Nobody knows what it had sealed: the keys of what a request erases go without a row that says so, those of
+ * each generation that has ended, and no others. */
+static void what_a_register_lost_is_doomed(void **state) {
+    (void)state;
+    const struct event first = act(CALENDAR_RESTORED, 10, true), second = act(CALENDAR_RESTORED, 20, true);
+    restored_at(50);
+    one(&first);
+    one(&second);
+    assert_true(fold_doomed(&fold, "c1", GENERATION_FIRST, CATEGORY_PROFILE));
+    assert_true(fold_doomed(&fold, "c1", at(10), CATEGORY_PROFILE));
+    assert_false(fold_doomed(&fold, "c1", at(20), CATEGORY_PROFILE));
+    assert_false(fold_doomed(&fold, "c1", GENERATION_FIRST, CATEGORY_CLAIM));
+}
+
+static void assert_forgets(const char *carrier) {
+    struct ref ref = ref_disclosure(&fold.ref_key, text_of(carrier), TEXT("c1"), GENERATION_FIRST, TEXT("c1"),
+                                    TEXT("s1"), TEXT("2103"), TEXT("consignee"));
+    assert_int_equal(fold_count(&fold, ANONYMIZE), 1);
+    assert_non_null(strstr(fold_output(&fold, ANONYMIZE, 0)->body.at, ref.chars));
+}
+
+/* What it reads again of an erased person is refused, and may have been told since the backup: the carrier
+ * forgets what the event says, under the ref that it would have had, once. */
+static void refused_and_told_before(void **state) {
+    (void)state;
+    const struct event cut = act(CALENDAR_RESTORED, 30, true);
+    const struct event requested = fold_requested("e1", 20, "c1", "o1", "s1", "posti", "2103");
+    restored_at(50);
+    one(&cut);
+    for (size_t times = 1; times < 3; times++) {
+        one(&requested);
+        assert_int_equal(fold.verdicts[VERDICT_FORGOTTEN], times);
+        assert_int_equal(fold_count(&fold, "register.disclosure.shipment"), 0);
+        assert_forgets("posti");
+    }
+}
+
+/* ... or is disclosed under the refs of a generation after a cut that was not known when it was told before.
+ */
+static void told_before_under_other_refs(void **state) {
+    (void)state;
+    const struct event asked = fold_asked("e1", 10, "q1", "c1", "account");
+    const struct event requested = fold_requested("e2", 20, "c1", "o1", "s1", "posti", "2103");
+    restored_at(50);
+    one(&asked);
+    one(&requested);
+    one(&requested);
+    assert_int_equal(fold_count(&fold, "register.disclosure.shipment"), 1);
+    assert_forgets("posti");
+    restored_at(15); /* it happened after that: nobody can have told it before */
+    one(&asked);
+    one(&requested);
+    assert_int_equal(fold_count(&fold, ANONYMIZE), 0);
+}
+
+/* Permission records have other ids than those of the lost future, which the topic holds; the last one, told
+ * again, says what stands. */
+static void permissions_are_told_anew(void **state) {
+    (void)state;
+    const struct event event = registered("e1", 1), retold = act(CALENDAR_RETOLD, 50, false);
+    fold_reset(&fold);
+    one(&event);
+    struct output_id before = fold_output(&fold, RECORD, 0)->id;
+    restored_at(50);
+    one(&event);
+    assert_int_equal(fold_count(&fold, RECORD), 1);
+    assert_memory_not_equal(&fold_output(&fold, RECORD, 0)->id, &before, sizeof before);
+    struct text said = fold_output(&fold, RECORD, 0)->body;
+    one(&retold);
+    assert_int_equal(fold_count(&fold, RECORD), 2);
+    assert_true(text_equal(fold_output(&fold, RECORD, 1)->body, said));
+    assert_memory_not_equal(&fold_output(&fold, RECORD, 1)->id, &fold_output(&fold, RECORD, 0)->id,
+                            sizeof before);
+}
+
+static int setup(void **state) {
+    (void)state;
+    fold_init(&fold);
+    return 0;
+}
+
+static int teardown(void **state) {
+    (void)state;
+    fold_release(&fold);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(closing_brought_in),        cmocka_unit_test(what_a_register_lost_is_doomed),
+        cmocka_unit_test(refused_and_told_before),   cmocka_unit_test(told_before_under_other_refs),
+        cmocka_unit_test(permissions_are_told_anew),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
