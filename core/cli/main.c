@@ -240,7 +240,8 @@ const struct command commands[] = {
          "register or\n"
          "vault are older than what is remembered of erasures. Topic, vault and register are brought "
          "together, and\n"
-         "every erasure that one of them had lost is done again. Consumers must be stopped. Audited."},
+         "every erasure that one of them had lost is done again; every customer's permission is told again.\n"
+         "After a register was restored it is run in any case. Consumers must be stopped. Audited."},
     {.name = "config check",
      .operands = "",
      .run = command_config_check,
