@@ -197,6 +197,7 @@ static void check_told(struct sim *sim, const struct reference *reference, struc
                                  output->type,        outputs_fate(sim, order[i]->seq) == FATE_WITHHELD};
     }
     struct text told = told_fold(sim, outputs, count, arena);
+    sim->judged[JUDGED_TOLD] += reference->told.size > sizeof "[]" - 1;
     if (!text_equal(told, reference->told))
         sim_wrong(sim, "O3: recipients hold something else:\n  the run:       %.*s\n  the reference: %.*s",
                   TEXT_ARGS(told), TEXT_ARGS(reference->told));
@@ -262,7 +263,10 @@ void check_end(struct sim *sim, bool expired, struct arena *arena) {
     if (!sim->lost_keys && !is_halted(sim)) {
         struct text dump = check_dump(sim, arena);
         reference_make(sim, expired, &reference, arena);
+        sim->judged[JUDGED_EXPIRED] += expired;
         bool comparable = !sim->restored || is_comparable(sim, expired, dump);
+        sim->judged[sim->restored ? JUDGED_LASTING : JUDGED_STATE] += comparable;
+        sim->judged[JUDGED_PERMISSIONS] += comparable && reference.permissions.size;
         if (!sim->restored)
             check_state(sim, &reference, dump, arena);
         else if (comparable)

@@ -72,6 +72,7 @@ static void check_cells(struct sim *sim, struct arena *arena) {
     for (size_t i = 0; i < sim->written.count; i++) {
         const struct sim_written *written = &sim->written.at[i];
         struct text plain;
+        sim->judged[JUDGED_SEALED]++;
         if (!opens(keyring, written, arena, &plain))
             continue;
         const struct story_event *event = erased_in(sim, plain);
@@ -129,7 +130,10 @@ static void check_notice(struct sim *sim, const struct output *notice, struct ar
 }
 
 static void check_disclosure(struct sim *sim, const struct output *output) {
-    if (is_disclosure(output) && erased_in(sim, output->body) && !is_named(sim, output))
+    if (!is_disclosure(output) || !erased_in(sim, output->body))
+        return;
+    sim->judged[JUDGED_FORGOTTEN]++;
+    if (!is_named(sim, output))
         sim_wrong(sim, "O4: %.*s was told of %.*s, who is erased, and never to forget him",
                   TEXT_ARGS(output->recipient), TEXT_ARGS(output->subject));
 }

@@ -71,38 +71,53 @@ static bool is_superseded(const struct write *write, size_t at) {
     return false;
 }
 
-/* The policy's list, cut with the fields that have a value; no other value, and none of them another one. */
+/* The policy's list, cut with the fields that have a value; no other value, and none of them another one. Of
+ * a correction: some of the list, one without a value as null. */
 static bool has_just(const struct policy_service *service, const struct json *fields,
-                     const struct json *content) {
+                     const struct json *content, bool corrected) {
     size_t due = 0, told = 0;
     for (size_t f = 0; f <= FIELD_PICKUP_POINT; f++) {
         const char *name = policy_field_name((enum policy_field)f);
         struct text held = json_member_text(content, name), given = json_member_text(fields, name);
-        bool named = service->fields & FIELD_BIT(f);
-        if (named && text_present(held) && !text_equal(held, given))
+        bool named = service->fields & FIELD_BIT(f), is_told = json_member(fields, name);
+        if (is_told && (!named || !text_equal(held, given)))
             return false;
-        if (text_present(given) && (!named || !text_equal(held, given)))
-            return false;
-        due += named && text_present(held);
+        due += corrected ? is_told : named && text_present(held);
     }
     for (const struct json *field = fields->first; field; field = field->next)
         told++;
-    return due == told;
+    return due == told && (told || !corrected);
+}
+
+static const char *fields_wrong(const struct output *output, const struct policy_service *service,
+                                struct text content, struct arena *arena) {
+    bool corrected = strcmp(output->type, "register.disclosure.corrected") == 0;
+    struct json *body, *held;
+    if (!text_present(content))
+        return NULL;
+    if (json_parse(output->body, 0, arena, &body) != JSON_FINE ||
+        json_parse(content, 0, arena, &held) != JSON_FINE)
+        return "it is no JSON";
+    return has_just(service, json_member(body, "fields"), held, corrected)
+               ? NULL
+               : "it has not just the policy's fields";
+}
+
+static const struct policy_service *service_of(const struct sim *sim, const struct output *output) {
+    int recipient = policy_recipient(sim->policy, output->recipient);
+    return recipient < 0 ? NULL : policy_service(&sim->policy->recipients[recipient], output->service);
 }
 
 static const char *shipment_wrong(const struct sim *sim, const struct write *write,
                                   const struct output *output, struct arena *arena) {
     const struct shipment *shipment = NULL;
-    struct json *body, *content;
     for (size_t i = 0; i < write->shipments.count; i++)
         if (text_equal(write->shipments.at[i].at->customer_id, output->customer_id) &&
             text_equal(write->shipments.at[i].at->shipment_id, output->shipment_id))
             shipment = write->shipments.at[i].at;
     if (!shipment)
         return "its shipment is not written with it";
-    int recipient = policy_recipient(sim->policy, output->recipient);
-    const struct policy_service *service =
-        recipient < 0 ? NULL : policy_service(&sim->policy->recipients[recipient], output->service);
+    const struct policy_service *service = service_of(sim, output);
     if (!service)
         return "the policy has no such service";
     if (shipment->cancelled_us != TIME_NONE)
@@ -113,19 +128,17 @@ static const char *shipment_wrong(const struct sim *sim, const struct write *wri
         return "its consignee is erased";
     if (!text_equal(shipment->person, output->subject))
         return "the shipment goes to somebody else";
-    if (!policy_serves(&sim->policy->recipients[recipient],
+    if (!policy_serves(&sim->policy->recipients[policy_recipient(sim->policy, output->recipient)],
                        text_present(shipment->country) ? shipment->country : sim->policy->controller.country))
         return "the carrier does not serve the country";
-    if (!text_present(shipment->delivery.content))
-        return NULL;
-    if (json_parse(output->body, 0, arena, &body) != JSON_FINE ||
-        json_parse(shipment->delivery.content, 0, arena, &content) != JSON_FINE)
-        return "it is no JSON";
-    return has_just(service, json_member(body, "fields"), content) ? NULL
-                                                                   : "it has not just the policy's fields";
+    return fields_wrong(output, service, shipment->delivery.content, arena);
 }
 
-static const char *letter_wrong(const struct write *write, const struct output *output) {
+static const char *letter_wrong(const struct sim *sim, const struct write *write, const struct output *output,
+                                struct arena *arena) {
+    const struct policy_service *service = service_of(sim, output);
+    if (!service)
+        return "the policy has no such service";
     for (size_t i = 0; i < write->persons.count; i++) {
         const struct person *at = write->persons.at[i].at;
         if (!text_equal(at->person, output->subject) || at->generation != output->generation)
@@ -135,7 +148,7 @@ static const char *letter_wrong(const struct write *write, const struct output *
         for (size_t p = 0; p < at->permissions.count; p++)
             if (at->permissions.at[p].reason == PERMISSION_ALLOWED &&
                 text_equal(at->permissions.at[p].purpose, output->service))
-                return NULL;
+                return fields_wrong(output, service, at->profile.content, arena);
         return "nothing allows it";
     }
     return "its person is not written with it";
@@ -145,12 +158,15 @@ void check_written(struct sim *sim, const struct write *write, const int64_t *se
     remember_cells(sim, write);
     for (size_t i = 0; i < write->outputs.count; i++) {
         const struct output *output = write->outputs.at[i].at;
-        bool shipment = strcmp(output->type, "register.disclosure.shipment") == 0;
-        if (!seqs[i] || (!shipment && strcmp(output->type, "register.disclosure.newsletter") != 0) ||
-            is_superseded(write, i))
+        bool shipment = text_present(output->shipment_id);
+        bool corrected = strcmp(output->type, "register.disclosure.corrected") == 0;
+        if (!seqs[i] || is_superseded(write, i) ||
+            (!corrected && strcmp(output->type, "register.disclosure.shipment") != 0 &&
+             strcmp(output->type, "register.disclosure.newsletter") != 0))
             continue;
-        const char *wrong =
-            shipment ? shipment_wrong(sim, write, output, &sim->memory.kept) : letter_wrong(write, output);
+        const char *wrong = shipment ? shipment_wrong(sim, write, output, &sim->memory.kept)
+                                     : letter_wrong(sim, write, output, &sim->memory.kept);
+        sim->judged[shipment ? corrected ? JUDGED_CORRECTED : JUDGED_DISCLOSED : JUDGED_LETTERS]++;
         if (wrong)
             sim_wrong(sim, "O2: a disclosure to %.*s (seq %lld): %s", TEXT_ARGS(output->recipient),
                       (long long)seqs[i], wrong);

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,9 +25,25 @@ static const char usage[] =
 struct news {
     uint64_t seed;
     int64_t steps;
-    unsigned faults, events;
+    unsigned faults, events, judged[JUDGED];
     bool fine;
 };
+
+static const char *const judged_names[JUDGED] = {
+    [JUDGED_STATE] = "registers",
+    [JUDGED_LASTING] = "restored registers",
+    [JUDGED_PERMISSIONS] = "topics of permissions",
+    [JUDGED_TOLD] = "recipients' streams",
+    [JUDGED_DISCLOSED] = "disclosures",
+    [JUDGED_CORRECTED] = "corrections",
+    [JUDGED_LETTERS] = "newsletters",
+    [JUDGED_FORGOTTEN] = "disclosures of erased persons",
+    [JUDGED_SEALED] = "sealed bytes",
+    [JUDGED_REPLAYED] = "replays",
+    [JUDGED_EXPIRED] = "registers a month later",
+};
+/* So many seeds leave no check without work. */
+#define SEEDS_FOR_ALL 5000
 
 static double seconds(void) {
     struct timespec now;
@@ -122,7 +139,12 @@ static _Noreturn void run_range(uint64_t first, uint64_t end, int to) {
         if (!fine)
             printf("not ok - seed %llu: %s\n", (unsigned long long)seed, sim.wrong);
         fflush(stdout);
-        struct news news = {seed, sim.steps, sim.fault_count, (unsigned)sim.story.count, fine};
+        struct news news = {.seed = seed,
+                            .steps = sim.steps,
+                            .faults = sim.fault_count,
+                            .events = (unsigned)sim.story.count,
+                            .fine = fine};
+        memcpy(news.judged, sim.judged, sizeof news.judged);
         if (write(to, &news, sizeof news) != sizeof news)
             _exit(3);
     }
@@ -130,7 +152,7 @@ static _Noreturn void run_range(uint64_t first, uint64_t end, int to) {
 }
 
 struct tally {
-    uint64_t seeds, failed, steps, faults, events;
+    uint64_t seeds, failed, steps, faults, events, judged[JUDGED];
 };
 
 /* One child's share; true when it came to its end. */
@@ -142,6 +164,8 @@ static bool collect(int from, uint64_t *next, struct tally *tally) {
         tally->steps += (uint64_t)news.steps;
         tally->faults += news.faults;
         tally->events += news.events;
+        for (size_t i = 0; i < JUDGED; i++)
+            tally->judged[i] += news.judged[i];
         if (news.fine)
             continue;
         tally->failed++;
@@ -175,6 +199,19 @@ static void run_many(uint64_t first, uint64_t count, struct tally *tally) {
             tally->failed++;
             minimise(next++);
         }
+    }
+}
+
+static void tell_judged(struct tally *tally) {
+    fputs("# judged:", stdout);
+    for (size_t i = 0; i < JUDGED; i++)
+        printf("%s %llu %s", i ? "," : "", (unsigned long long)tally->judged[i], judged_names[i]);
+    putchar('\n');
+    for (size_t i = 0; i < JUDGED && tally->seeds >= SEEDS_FOR_ALL; i++) {
+        if (tally->judged[i])
+            continue;
+        printf("not ok - there were no %s to judge\n", judged_names[i]);
+        tally->failed++;
     }
 }
 
@@ -231,6 +268,7 @@ int main(int argc, char **argv) {
            (unsigned long long)tally.seeds, took, (double)tally.seeds / took,
            (double)tally.events / (double)tally.seeds, (double)tally.faults / (double)tally.seeds,
            (double)tally.steps / (double)tally.seeds);
+    tell_judged(&tally);
     if (!tally.failed)
         printf("ok - seeds %llu to %llu\n", (unsigned long long)first,
                (unsigned long long)(first + count - 1));

@@ -220,6 +220,7 @@ static void replay(struct sim *sim, bool expired, struct arena *arena) {
     process_run_all(sim, expired ? is_expired : is_at_rest);
     if (sim->wrong[0])
         return;
+    sim->judged[JUDGED_REPLAYED]++;
     struct text after = check_dump(sim, arena);
     if (!text_equal(before, after))
         sim_wrong(sim, "a replay changes the register:\n%.*s  instead of\n%.*s", TEXT_ARGS(after),

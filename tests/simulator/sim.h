@@ -177,12 +177,29 @@ struct process {
     struct sim_transaction transaction;
 };
 
+/* How often a check had something to look at. */
+enum judged {
+    JUDGED_STATE,       /* whole registers, against the reference */
+    JUDGED_LASTING,     /* what lasts of restored ones */
+    JUDGED_PERMISSIONS, /* last records */
+    JUDGED_TOLD,        /* what recipients hold in the end */
+    JUDGED_DISCLOSED,   /* disclosures of shipments, when they are written */
+    JUDGED_CORRECTED,
+    JUDGED_LETTERS,   /* likewise of mail houses, corrected or not */
+    JUDGED_FORGOTTEN, /* disclosures of persons who are erased in the end */
+    JUDGED_SEALED,    /* cells and bodies that were ever written, whether they open */
+    JUDGED_REPLAYED,
+    JUDGED_EXPIRED,
+    JUDGED
+};
+
 struct sim {
     struct sim_options options;
     struct draw schedule, faults;
     struct story story;
     const struct policy *policy;
     int64_t now_us, steps;
+    unsigned judged[JUDGED];
     /* how this seed goes */
     unsigned workers, relays;
     unsigned switch_per_mille, fault_per_mille, death_per_mille;
