@@ -223,8 +223,52 @@ static enum outcome settle_wanted(struct decision *decision, const struct output
     return OK;
 }
 
-static bool concerned(const struct person *row) {
-    bool any = row->letters.count > 0;
+/* ---- what a restored register lost ---- */
+
+/* Part of no other notice of the event. */
+#define LOST_PART (-1)
+
+static bool is_known(const struct person *row, const struct unit *unit) {
+    for (size_t i = 0; i < row->letters.count; i++)
+        if (text_equal(row->letters.at[i].recipient, unit->carrier) &&
+            text_equal(row->letters.at[i].service, unit->service))
+            return true;
+    return false;
+}
+
+static bool granted(const struct decision *decision, const struct person *row, struct text purpose) {
+    size_t count;
+    struct consent *const *consents = consent_all(decision->state, row->person, &count);
+    for (size_t i = 0; i < count; i++)
+        if (consents[i]->act == CONSENT_GRANTED && text_equal(consents[i]->purpose, purpose) &&
+            consent_generation(decision->state, consents[i]) == row->generation)
+            return true;
+    return false;
+}
+
+/* Before the register was restored, what it reads again may have come before what denies it now: a mail house
+ * that may have been told is to forget, once. */
+static enum outcome settle_lost(struct decision *decision, const struct output_cause *cause,
+                                struct person *row) {
+    struct unit unit;
+    for (size_t n = 0; newsletter_unit(decision->policy, n, &unit); n++) {
+        if (is_known(row, &unit) || !granted(decision, row, unit.service))
+            continue;
+        struct letter *letter = letter_at(decision, row, &unit);
+        if (!letter)
+            return RETRY;
+        const char *why = ending(decision, row, unit.service);
+        struct notice_plan plan = {.kind = "anonymize", .cause = why ? why : "request", .part = LOST_PART};
+        TRY(notify(decision, cause, row, letter, &plan, false));
+        TRY(person_touch(decision, row->person, row->generation));
+    }
+    return OK;
+}
+
+/* ---- the whole ---- */
+
+static bool concerned(const struct person *row, bool lost) {
+    bool any = row->letters.count > 0 || lost;
     for (size_t i = 0; i < row->permissions.count; i++)
         any |= row->permissions.at[i].reason == PERMISSION_ALLOWED;
     return any;
@@ -234,17 +278,20 @@ enum outcome newsletter_settle(struct decision *decision, const struct event *ev
                                struct text profile_before) {
     const struct person *guard = state_find_guard(decision->state, person);
     int64_t newest = state_newest_generation(decision->state, person);
+    bool lost = event->version.time_us < decision->restored_us && event->type < EVENT_INPUT_TYPES;
     struct output_cause cause = {0};
     for (size_t g = 0; g <= guard->facts.cuts.count; g++) { /* rows of all generations that are or were */
         int64_t generation = g ? guard->facts.cuts.at[g - 1].cut_us : GENERATION_FIRST;
         struct person *row = state_find_person(decision->state, person, generation);
-        if (!row || !concerned(row))
+        if (!row || !concerned(row, lost))
             continue;
         if (!cause.event)
             TRY(output_cause_of(decision, event, &cause));
         TRY(settle_held(decision, &cause, row, generation == newest, profile_before));
         if (generation == newest)
             TRY(settle_wanted(decision, &cause, row));
+        if (lost)
+            TRY(settle_lost(decision, &cause, row));
     }
     return OK;
 }

@@ -62,6 +62,13 @@ static void write_text(struct json_writer *writer, const char *key, struct text 
     json_text(writer, text);
 }
 
+/* What mail houses are told follows a permission: a restored register may decide it in another order, and its
+ * messages are others than those that it lost, as permission records are. What carriers were told stands. */
+static int64_t ordinal_of(const struct decision *decision, const struct unit *unit, int part) {
+    const struct policy_recipient *recipient = unit_recipient(decision->policy, unit);
+    return recipient && !recipient->country_count ? decision->restored_us + part : part;
+}
+
 struct output *output_to_recipient(struct decision *decision, const struct output_cause *cause,
                                    const char *type, const struct shipment *shipment, const struct unit *unit,
                                    const struct ref *person_ref, struct text object, int ordinal) {
@@ -77,7 +84,7 @@ struct output *output_to_recipient(struct decision *decision, const struct outpu
                               .shipment_id = shipment ? shipment->shipment_id : TEXT_ABSENT,
                               .cause = cause->name};
     output->id = output_id_derive(decision->ref_key, unit->carrier, type, unit->person, unit->generation,
-                                  object, cause->bytes, ordinal);
+                                  object, cause->bytes, ordinal_of(decision, unit, ordinal));
     output->topic = join(decision->arena, TEXT("disclosure."), unit->carrier, TEXT(".v1"));
     output->key = arena_text(decision->arena, text_of(person_ref->chars));
     output->body = json_writer_take(decision->writer, decision->arena);

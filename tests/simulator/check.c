@@ -213,6 +213,42 @@ static void check_permissions(struct sim *sim, const struct reference *reference
             reference->permissions);
 }
 
+/* The last permission record of the letter's customer allows it: in its generation, for its purpose. */
+static bool is_allowed(const struct sim *sim, const struct sim_published *letter, struct arena *arena) {
+    struct json *told, *record;
+    struct text last = TEXT_ABSENT;
+    for (size_t i = 0; i < sim->log.count; i++)
+        if (text_is(sim->log.at[i].topic, "register.marketing-permission.v1") &&
+            text_equal(sim->log.at[i].key, letter->output->output.subject))
+            last = sim->log.at[i].body;
+    if (json_parse(last, 0, arena, &record) != JSON_FINE ||
+        json_parse(letter->body, 0, arena, &told) != JSON_FINE)
+        return false;
+    for (const struct json *line = json_member(record, "permissions")->first; line; line = line->next) {
+        const struct json *allowed = json_member(line, "allowed");
+        if (allowed && allowed->type == JSON_BOOL && allowed->boolean &&
+            text_equal(json_member_text(line, "purpose"), json_member_text(told, "purpose")) &&
+            text_equal(json_member_text(line, "token"), json_member_text(told, "token")))
+            return true;
+    }
+    return false;
+}
+
+/* Mail houses hold in the end, after all that is published, whom they may write to. */
+static void check_letters(struct sim *sim, struct arena *arena) {
+    for (size_t i = 0; i < sim->log.count; i++) {
+        const struct sim_published *letter = &sim->log.at[i];
+        struct text ref = letter->output->output.disclosure_ref;
+        bool holds = strcmp(letter->output->output.type, "register.disclosure.newsletter") == 0;
+        for (size_t k = i + 1; holds && k < sim->log.count; k++)
+            holds = !memmem(sim->log.at[k].body.at, sim->log.at[k].body.size, ref.at, ref.size) ||
+                    strcmp(sim->log.at[k].output->output.type, "register.disclosure.corrected") == 0;
+        if (holds && !is_allowed(sim, letter, arena))
+            sim_wrong(sim, "%.*s holds %.*s, who may not be written to",
+                      TEXT_ARGS(letter->output->output.recipient), TEXT_ARGS(letter->output->output.subject));
+    }
+}
+
 /* ---- what is remembered of erasures ---- */
 
 /* Topic, vault and register know the same cuts. After a restore the topic may lack some: an act that was told
@@ -272,8 +308,10 @@ void check_end(struct sim *sim, bool expired, struct arena *arena) {
         else if (comparable)
             compare(sim, "S: a restored register differs", all_lasting(dump, arena),
                     all_lasting(reference.dump, arena));
-        if (comparable)
+        if (comparable) {
             check_permissions(sim, &reference, arena);
+            check_letters(sim, arena);
+        }
     }
     if (!sim->restored)
         check_told(sim, &reference, arena);

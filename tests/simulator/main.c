@@ -17,9 +17,11 @@
 #define FAILURES_MOST 10
 
 static const char usage[] =
-    "usage: simulate [--seeds N] [--first SEED]      run N seeds (50000), from SEED on (1)\n"
-    "       simulate --seed SEED [--events MASK] [--faults MASK] [--tell]\n"
-    "                                                run one, with some of its events and faults only\n";
+    "usage: simulate [--seeds N] [--first SEED] [--restores]\n"
+    "                                                run N seeds (50000), from SEED on (1)\n"
+    "       simulate --seed SEED [--restores] [--events MASK] [--faults MASK] [--tell]\n"
+    "                                                run one, with some of its events and faults only\n"
+    "--restores: a backup comes back in each seed, not in one of twelve\n";
 
 /* What a child tells of its seeds, one record each. */
 struct news {
@@ -96,8 +98,8 @@ static void drop_bits(struct sim_options *options, uint64_t *mask, unsigned bits
     }
 }
 
-static void minimise(uint64_t seed) {
-    struct sim_options options = {.seed = seed, .events = ALL, .faults = ALL};
+static void minimise(uint64_t seed, bool restores) {
+    struct sim_options options = {.seed = seed, .events = ALL, .faults = ALL, .restores = restores};
     uint64_t before_events, before_faults;
     options.events = (UINT64_C(1) << STORY_MOST) - 1;
     options.faults = (UINT64_C(1) << 16) - 1;
@@ -111,8 +113,9 @@ static void minimise(uint64_t seed) {
         drop_bits(&options, &options.faults, 16);
         drop_bits(&options, &options.events, STORY_MOST);
     } while (options.events != before_events || options.faults != before_faults);
-    printf("replay: simulate --seed %llu --events 0x%llx --faults 0x%llx --tell\n", (unsigned long long)seed,
-           (unsigned long long)options.events, (unsigned long long)options.faults);
+    printf("replay: simulate --seed %llu%s --events 0x%llx --faults 0x%llx --tell\n",
+           (unsigned long long)seed, restores ? " --restores" : "", (unsigned long long)options.events,
+           (unsigned long long)options.faults);
     fflush(NULL);
     options.tells = true;
     pid_t child = fork();
@@ -130,10 +133,10 @@ static void minimise(uint64_t seed) {
 /* ---- many ---- */
 
 /* Runs from `first` on, telling of each; a seed that kills the process is known by its silence. */
-static _Noreturn void run_range(uint64_t first, uint64_t end, int to) {
+static _Noreturn void run_range(uint64_t first, uint64_t end, bool restores, int to) {
     static struct sim sim;
     for (uint64_t seed = first; seed < end; seed++) {
-        struct sim_options options = {.seed = seed, .events = ALL, .faults = ALL};
+        struct sim_options options = {.seed = seed, .events = ALL, .faults = ALL, .restores = restores};
         alarm(60);
         bool fine = seed_run(&sim, &options);
         if (!fine)
@@ -156,7 +159,7 @@ struct tally {
 };
 
 /* One child's share; true when it came to its end. */
-static bool collect(int from, uint64_t *next, struct tally *tally) {
+static bool collect(int from, bool restores, uint64_t *next, struct tally *tally) {
     struct news news;
     while (read(from, &news, sizeof news) == sizeof news) {
         *next = news.seed + 1;
@@ -169,12 +172,12 @@ static bool collect(int from, uint64_t *next, struct tally *tally) {
         if (news.fine)
             continue;
         tally->failed++;
-        minimise(news.seed);
+        minimise(news.seed, restores);
     }
     return true;
 }
 
-static void run_many(uint64_t first, uint64_t count, struct tally *tally) {
+static void run_many(uint64_t first, uint64_t count, bool restores, struct tally *tally) {
     uint64_t next = first, end = first + count;
     while (next < end && tally->failed < FAILURES_MOST) {
         int ends[2], status = 0;
@@ -184,10 +187,10 @@ static void run_many(uint64_t first, uint64_t count, struct tally *tally) {
         pid_t child = fork();
         if (child == 0) {
             (void)close(ends[0]);
-            run_range(next, end, ends[1]);
+            run_range(next, end, restores, ends[1]);
         }
         (void)close(ends[1]);
-        (void)collect(ends[0], &next, tally);
+        (void)collect(ends[0], restores, &next, tally);
         (void)close(ends[0]);
         while (waitpid(child, &status, 0) < 0 && errno == EINTR)
             ;
@@ -197,17 +200,17 @@ static void run_many(uint64_t first, uint64_t count, struct tally *tally) {
                    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
             tally->seeds++;
             tally->failed++;
-            minimise(next++);
+            minimise(next++, restores);
         }
     }
 }
 
-static void tell_judged(struct tally *tally) {
+static void tell_judged(bool all, struct tally *tally) {
     fputs("# judged:", stdout);
     for (size_t i = 0; i < JUDGED; i++)
         printf("%s %llu %s", i ? "," : "", (unsigned long long)tally->judged[i], judged_names[i]);
     putchar('\n');
-    for (size_t i = 0; i < JUDGED && tally->seeds >= SEEDS_FOR_ALL; i++) {
+    for (size_t i = 0; i < JUDGED && all && tally->seeds >= SEEDS_FOR_ALL; i++) {
         if (tally->judged[i])
             continue;
         printf("not ok - there were no %s to judge\n", judged_names[i]);
@@ -216,13 +219,11 @@ static void tell_judged(struct tally *tally) {
 }
 
 int main(int argc, char **argv) {
-    static const struct option options[] = {{"seeds", required_argument, NULL, 'n'},
-                                            {"first", required_argument, NULL, 'f'},
-                                            {"seed", required_argument, NULL, 's'},
-                                            {"events", required_argument, NULL, 'e'},
-                                            {"faults", required_argument, NULL, 'x'},
-                                            {"tell", no_argument, NULL, 't'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"seeds", required_argument, NULL, 'n'},  {"first", required_argument, NULL, 'f'},
+        {"seed", required_argument, NULL, 's'},   {"events", required_argument, NULL, 'e'},
+        {"faults", required_argument, NULL, 'x'}, {"restores", no_argument, NULL, 'r'},
+        {"tell", no_argument, NULL, 't'},         {NULL, 0, NULL, 0}};
     struct sim_options one = {.events = ALL, .faults = ALL};
     uint64_t count = 50000, first = 1;
     bool single = false;
@@ -244,6 +245,9 @@ int main(int argc, char **argv) {
         case 'x':
             one.faults = strtoull(optarg, NULL, 0);
             break;
+        case 'r':
+            one.restores = true;
+            break;
         case 't':
             one.tells = true;
             break;
@@ -262,13 +266,13 @@ int main(int argc, char **argv) {
     }
     struct tally tally = {0};
     double began = seconds();
-    run_many(first, count, &tally);
+    run_many(first, count, one.restores, &tally);
     double took = seconds() - began;
     printf("# %llu seeds in %.1f s: %.0f seeds/s, %.1f events, %.1f faults, %.0f calls a seed\n",
            (unsigned long long)tally.seeds, took, (double)tally.seeds / took,
            (double)tally.events / (double)tally.seeds, (double)tally.faults / (double)tally.seeds,
            (double)tally.steps / (double)tally.seeds);
-    tell_judged(&tally);
+    tell_judged(!one.restores, &tally);
     if (!tally.failed)
         printf("ok - seeds %llu to %llu\n", (unsigned long long)first,
                (unsigned long long)(first + count - 1));

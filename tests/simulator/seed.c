@@ -236,7 +236,7 @@ bool seed_run(struct sim *sim, const struct sim_options *options) {
         arena_init(&arena, (size_t)1 << 28);
     begin(sim, options);
     bool expires = draw_chance(&sim->schedule, 100), replays = draw_chance(&sim->schedule, 100);
-    if (draw_chance(&sim->schedule, 80))
+    if (draw_chance(&sim->schedule, 80) || options->restores)
         restore_draw(sim);
     process_run_all(sim, is_at_rest);
     if ((sim->restores_register || sim->restores_vault) && !sim->wrong[0]) {

@@ -34,6 +34,7 @@ struct sim_options {
     uint64_t seed;
     uint64_t events, faults; /* bit n: the nth is taken */
     bool tells;              /* what happens, on stdout */
+    bool restores;           /* in any case */
 };
 
 /* ---- the input topics ---- */

@@ -7,10 +7,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "tests/unit/fold.h"
+#include "core/decide/effect.h"
+#include "tests/unit/marketing_trial.h"
 
 #define ANONYMIZE "register.notice.anonymize"
-#define RECORD "register.marketing.permission"
 static struct fold fold;
 
 static int64_t at(int64_t minute) {
@@ -130,9 +130,53 @@ static void permissions_are_told_anew(void **state) {
                             sizeof before);
 }
 
+/* So have the mail house's messages: what it is told again follows the permission that stands. */
+static void newsletters_are_told_anew(void **state) {
+    (void)state;
+    const struct event events[] = {marketing_registered("e1", 1, "c1", "a@"),
+                                   marketing_granted("e2", 2, "c1", true),
+                                   marketing_said(CONSENT_WITHDRAWN, "e3", 5, "c1")};
+    static const char *const types[] = {LETTER, "register.disclosure.withdrawn", ANONYMIZE};
+    struct output_id before[3];
+    for (int restored = 0; restored < 2; restored++) {
+        fold_reset(&fold);
+        fold.restored_us = restored ? at(50) : 0;
+        for (size_t i = 0; i < 3; i++)
+            one(&events[i]);
+        for (size_t i = 0; i < 3; i++) {
+            assert_int_equal(fold_count(&fold, types[i]), 1);
+            const struct output_id *id = &fold_output(&fold, types[i], 0)->id;
+            if (restored)
+                assert_memory_not_equal(id, &before[i], sizeof *id);
+            before[i] = *id;
+        }
+    }
+}
+
+/* It may have been told of a grant that is read again after what denies it: it forgets, once. */
+static void granted_and_told_before(void **state) {
+    (void)state;
+    const struct event events[] = {
+        marketing_said(CONSENT_WITHDRAWN, "e1", 30, "c1"), marketing_registered("e2", 1, "c1", "a@"),
+        marketing_granted("e3", 20, "c1", true), marketing_changed("e4", 25, "c1", "b@")};
+    const struct letter letter = {.recipient = TEXT("letterhouse"), .service = TEXT("newsletter")};
+    const struct person row = {.person = TEXT("c1"), .generation = GENERATION_FIRST};
+    struct ref ref = letter_ref(&fold.ref_key, &row, &letter);
+    restored_at(50);
+    for (size_t i = 0; i < 4; i++)
+        one(&events[i]);
+    assert_int_equal(fold_count(&fold, LETTER), 0);
+    assert_int_equal(fold_count(&fold, ANONYMIZE), 1);
+    assert_non_null(strstr(fold_output(&fold, ANONYMIZE, 0)->body.at, ref.chars));
+    restored_at(15); /* the grant came after that */
+    for (size_t i = 0; i < 4; i++)
+        one(&events[i]);
+    assert_int_equal(fold_count(&fold, ANONYMIZE), 0);
+}
+
 static int setup(void **state) {
     (void)state;
-    fold_init(&fold);
+    marketing_begin(&fold);
     return 0;
 }
 
@@ -146,7 +190,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(closing_brought_in),        cmocka_unit_test(what_a_register_lost_is_doomed),
         cmocka_unit_test(refused_and_told_before),   cmocka_unit_test(told_before_under_other_refs),
-        cmocka_unit_test(permissions_are_told_anew),
+        cmocka_unit_test(permissions_are_told_anew), cmocka_unit_test(newsletters_are_told_anew),
+        cmocka_unit_test(granted_and_told_before),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
