@@ -121,16 +121,17 @@ enum outcome erasure_shipment(struct decision *decision, struct shipment *shipme
         shipment->erasure = erasure;
         TRY(shipment_touch(decision, shipment));
     }
-    /* a cell made by this very event was never sealed, unless somebody was told before */
-    bool sealed = text_present(shipment->delivery.sealed) || shipment->units.count;
+    /* a cell made by this very event was never sealed, unless somebody was told before, or it was lost */
+    bool sealed = text_present(shipment->delivery.sealed) || shipment->units.count || decision->restored_us;
     if (erasure != SHIPMENT_ERASED)
         return OK;
-    if (!cell_drop(&shipment->delivery)) {
+    if (cell_drop(&shipment->delivery)) {
+        TRY(shipment_touch(decision, shipment));
+    } else {
         shipment->delivery.content = TEXT_ABSENT; /* what the event had brought */
         shipment->delivery.rewritten = false;
-        return OK;
+        sealed = decision->restored_us;
     }
-    TRY(shipment_touch(decision, shipment));
     return sealed ? erasure_doom_rings(decision, shipment->person, CATEGORY_DELIVERY) : OK;
 }
 

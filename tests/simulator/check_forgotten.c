@@ -139,15 +139,16 @@ static void check_disclosure(struct sim *sim, const struct output *output) {
 }
 
 void check_forgotten(struct sim *sim, bool halted, struct arena *arena) {
-    check_cells(sim, arena);
+    bool all_read = !sim->restored || !halted; /* what is not read again is not erased again */
+    if (all_read)
+        check_cells(sim, arena);
     for (size_t i = 0; i < sim->outputs.count; i++) {
         const struct output *output = &sim->outputs.at[i].output;
         check_disclosure(sim, output);
         if (strcmp(output->type, "register.notice.anonymize") == 0)
             check_notice(sim, output, arena);
     }
-    /* a restored register does not know of all that is published; once it has read everything again it does
-     */
-    for (size_t i = 0; sim->restored && !halted && i < sim->log.count; i++)
+    /* a restored register does not know of all that is published, and has recalled it all the same */
+    for (size_t i = 0; sim->restored && all_read && i < sim->log.count; i++)
         check_disclosure(sim, &sim->log.at[i].output->output);
 }

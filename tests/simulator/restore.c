@@ -75,6 +75,7 @@ static void bring_back(struct sim *sim) {
     sim->restores_vault &= backup->vault_taken;
     sim->restored = sim->restores_register || sim->restores_vault;
     sim->lost_keys = sim->restores_vault;
+    sim->memory.lossy = sim->restores_register;
 }
 
 /* Whether a worker would start as it is. */

@@ -91,6 +91,7 @@ struct memory_register {
     enum { MEANWHILE_WATERMARKS, MEANWHILE_READ } meanwhile_in;
     const char *stale; /* this topic's first record comes once more, from before the last assign */
     int64_t now_us;
+    bool lossy;         /* it came back from a backup: keys of its cells may have gone since */
     const char *poison; /* a write that touches this order is refused with 22P05 */
     /* the fault: at the fault_at-th call of a table */
     enum memory_fault fault;

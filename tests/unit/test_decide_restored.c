@@ -69,6 +69,24 @@ static void what_a_register_lost_is_doomed(void **state) {
     assert_false(fold_doomed(&fold, "c1", GENERATION_FIRST, CATEGORY_CLAIM));
 }
 
+/* A parcel that is closed already when it is read again of an erased person is never sealed; it was, before.
+ */
+static void what_arrives_closed_was_sealed(void **state) {
+    (void)state;
+    const struct event asked = fold_asked("e1", 10, "q1", "c1", "account");
+    const struct event cancelled = fold_shipment_cancelled("e2", 6, "c1", "o1", "s1");
+    const struct event requested = fold_requested("e3", 5, "c1", "o1", "s1", "posti", "2103");
+    for (int restored = 0; restored < 2; restored++) {
+        fold_reset(&fold);
+        one(&asked);
+        fold.restored_us = restored ? at(50) : 0;
+        fold.dooms.count = 0; /* the act's own */
+        one(&cancelled);
+        one(&requested);
+        assert_int_equal(fold_doomed(&fold, "c1", GENERATION_FIRST, CATEGORY_DELIVERY), restored);
+    }
+}
+
 static void assert_forgets(const char *carrier) {
     struct ref ref = ref_disclosure(&fold.ref_key, text_of(carrier), TEXT("c1"), GENERATION_FIRST, TEXT("c1"),
                                     TEXT("s1"), TEXT("2103"), TEXT("consignee"));
@@ -191,7 +209,7 @@ int main(void) {
         cmocka_unit_test(closing_brought_in),        cmocka_unit_test(what_a_register_lost_is_doomed),
         cmocka_unit_test(refused_and_told_before),   cmocka_unit_test(told_before_under_other_refs),
         cmocka_unit_test(permissions_are_told_anew), cmocka_unit_test(newsletters_are_told_anew),
-        cmocka_unit_test(granted_and_told_before),
+        cmocka_unit_test(granted_and_told_before),   cmocka_unit_test(what_arrives_closed_was_sealed),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
