@@ -246,20 +246,49 @@ static bool granted(const struct decision *decision, const struct person *row, s
     return false;
 }
 
-/* Before the register was restored, what it reads again may have come before what denies it now: a mail house
- * that may have been told is to forget, once. */
+static enum outcome recall(struct decision *decision, const struct output_cause *cause,
+                           const struct person *row, const struct unit *unit, const char *why) {
+    const struct letter letter = {.recipient = unit->carrier, .service = unit->service};
+    struct notice_plan plan = {.kind = "anonymize", .cause = why, .part = LOST_PART};
+    struct ref about = ref_person(decision->ref_key, unit->carrier, row->person, row->generation);
+    struct ref notice = ref_notice(decision->ref_key, &about, plan.kind, cause->bytes, LOST_PART);
+    const struct ref_entry *entry = state_find_ref(decision->state, text_of(notice.chars));
+    if (entry && entry->now == REF_KNOWN) /* the event has said so */
+        return OK;
+    return notify(decision, cause, row, &letter, &plan, false);
+}
+
+/* Of a generation before a cut that was not known when it was told. */
+static enum outcome recall_earlier(struct decision *decision, const struct output_cause *cause,
+                                   const struct person *guard, const struct person *row,
+                                   const struct unit *unit) {
+    struct person earlier = {.person = row->person, .generation = GENERATION_FIRST};
+    for (size_t i = 0; earlier.generation < row->generation; i++) {
+        const struct person *held = state_find_person(decision->state, row->person, earlier.generation);
+        const struct cut *cut = state_cut_of(decision->state, row->person, earlier.generation);
+        if (!held || !is_known(held, unit))
+            TRY(recall(decision, cause, &earlier, unit,
+                       cut && cut->cause == CUT_CLOSED ? "closed" : "request"));
+        earlier.generation = guard->facts.cuts.at[i].cut_us;
+    }
+    return OK;
+}
+
+/* Before the register was restored, what it reads again may have come before what denies it now, or before a
+ * cut: a mail house that may have been told is to forget. */
 static enum outcome settle_lost(struct decision *decision, const struct output_cause *cause,
-                                struct person *row) {
+                                const struct person *guard, struct person *row) {
     struct unit unit;
     for (size_t n = 0; newsletter_unit(decision->policy, n, &unit); n++) {
-        if (is_known(row, &unit) || !granted(decision, row, unit.service))
+        if (!granted(decision, row, unit.service))
             continue;
-        struct letter *letter = letter_at(decision, row, &unit);
-        if (!letter)
-            return RETRY;
+        TRY(recall_earlier(decision, cause, guard, row, &unit));
+        if (is_known(row, &unit))
+            continue;
         const char *why = ending(decision, row, unit.service);
-        struct notice_plan plan = {.kind = "anonymize", .cause = why ? why : "request", .part = LOST_PART};
-        TRY(notify(decision, cause, row, letter, &plan, false));
+        if (!letter_at(decision, row, &unit)) /* once */
+            return RETRY;
+        TRY(recall(decision, cause, row, &unit, why ? why : "request"));
         TRY(person_touch(decision, row->person, row->generation));
     }
     return OK;
@@ -291,7 +320,7 @@ enum outcome newsletter_settle(struct decision *decision, const struct event *ev
         if (generation == newest)
             TRY(settle_wanted(decision, &cause, row));
         if (lost)
-            TRY(settle_lost(decision, &cause, row));
+            TRY(settle_lost(decision, &cause, guard, row));
     }
     return OK;
 }

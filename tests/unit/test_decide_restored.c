@@ -190,6 +190,14 @@ static void granted_and_told_before(void **state) {
     for (size_t i = 0; i < 4; i++)
         one(&events[i]);
     assert_int_equal(fold_count(&fold, ANONYMIZE), 0);
+    const struct event asked = fold_asked("e0", 0, "q1", "c1", "account"); /* a cut that was not known then */
+    restored_at(50);
+    one(&asked);
+    one(&events[1]);
+    one(&events[2]);
+    assert_int_equal(fold_count(&fold, LETTER), 1);
+    assert_int_equal(fold_count(&fold, ANONYMIZE), 1);
+    assert_non_null(strstr(fold_output(&fold, ANONYMIZE, 0)->body.at, ref.chars));
 }
 
 static int setup(void **state) {
