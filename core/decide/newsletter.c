@@ -274,6 +274,14 @@ static enum outcome recall_earlier(struct decision *decision, const struct outpu
     return OK;
 }
 
+/* Nothing is known of him yet that a mail house could be told: it is still to be read. */
+static bool is_blank(const struct person *row) {
+    bool stated = row->ended;
+    for (size_t f = 0; f < CONTACT_FIELDS; f++)
+        stated |= row->field[f].time_us != VERSION_NONE;
+    return !stated;
+}
+
 /* Before the register was restored, what it reads again may have come before what denies it now, or before a
  * cut: a mail house that may have been told is to forget. */
 static enum outcome settle_lost(struct decision *decision, const struct output_cause *cause,
@@ -283,7 +291,7 @@ static enum outcome settle_lost(struct decision *decision, const struct output_c
         if (!granted(decision, row, unit.service))
             continue;
         TRY(recall_earlier(decision, cause, guard, row, &unit));
-        if (is_known(row, &unit))
+        if (is_known(row, &unit) || is_blank(row))
             continue;
         const char *why = ending(decision, row, unit.service);
         if (!letter_at(decision, row, &unit)) /* once */
