@@ -26,6 +26,7 @@
 #include <time.h>
 
 #define ASK_TIMEOUT_MS 1000
+#define GROUP_TIMEOUT_MS 300 /* of every broker, one of which may be away for long */
 #define CLOSE_TIMEOUT_MS 5000
 #define REJOIN_EVERY_S 10
 
@@ -374,7 +375,7 @@ static void look_for_left_out(struct topic_kafka *topics, const struct rd_kafka_
         for (int number = 0; number < topic_partitions(metadata, name); number++)
             rd_kafka_topic_partition_list_add(all, name, number);
     }
-    int left_out = group_kafka_left_out(topics->client, topics->group, all, ASK_TIMEOUT_MS);
+    int left_out = group_kafka_left_out(topics->client, topics->group, all, GROUP_TIMEOUT_MS);
     rd_kafka_topic_partition_list_destroy(all);
     if (!left_out)
         return;

@@ -88,10 +88,12 @@ def erased_on_the_way(world, random):
 
 
 # What was published since the backup was decided in a past that is no more. What is decided again by the same event has
-# the same id and does not go out again, also where it says something else now; tombstones of what is erased again and
-# permissions are told again, also where they say the same.
+# the same id and does not go out again, also where it says something else now; tombstones of what is erased again,
+# permissions and the mail house's messages are told again, also where they say the same. Recipients are told to forget what
+# they may have been told in that past, whether or not they were; the next restore loses the notices of that, too.
 SINCE_A_BACKUP = [r"^different: .* is another than the ledger's", r"^phantom: .* was never decided", r"^reordered: ",
-                  r"^duplicate: .* (permission|tombstone) of "]
+                  r"^duplicate: .* (permission|tombstone) of ", r"^duplicate: disclosure\..*: notice_ref of ",
+                  r"^phantom: disclosure\..* which was never disclosed", r"^lost: \d+ notice missing in the register: "]
 
 
 @fault("register restored from a backup", nasty=(16, 22), weight=1, deadline=240)
