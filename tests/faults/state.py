@@ -94,7 +94,8 @@ def erased_on_the_way(world, random):
 SINCE_A_BACKUP = [r"^different: .* is another than the ledger's", r"^phantom: .* was never decided", r"^reordered: ",
                   r"^duplicate: .* (permission|tombstone) of ", r"^duplicate: disclosure\..*: notice_ref of ",
                   r"^phantom: disclosure\..* which was never disclosed",
-                  r"^phantom: .* was told to forget .*, of whom it never got anything", r"^lost: \d+ notice missing in the register: "]
+                  r"^phantom: .* was told to forget .*, of whom it never got anything",
+                  r"^lost: \d+ notice missing in the register: ", r"^phantom: \d+ notice in the register that never went out: "]
 
 
 @fault("register restored from a backup", nasty=(16, 22), weight=1, deadline=240)
