@@ -11,7 +11,7 @@ from table import FAULTS, NotStruck
 # The selection: what no other suite runs on a real stack, in this order, then a short mix, then the judge; at the end two
 # that no judge could look at.
 SELECTED = ["three_topics", "silent_worker", "partitions added, 3 to 12", "end_of_transaction_lost",
-            "retention passes the position", "poison", "a topic made anew, shorter or longer",
+            "killed_where_it_seldom_comes", "retention passes the position", "poison", "a topic made anew, shorter or longer",
             "disk full under the register's WAL", "disk full under Kafka's log"]
 SELECTED_LAST = ["made_anew_under_it", "kafka_wiped"]
 MIX, SEED = 8, 20
@@ -61,7 +61,7 @@ def run_in_one_world(build, tally, names, seed, then=(), mix=0, pace=20):
             campaign.strike(world, tally, name, spell, chance, f"[{number + 1}/{mix}]")
         if mix:
             survived, struck = (sum(kind[what] for kind in tally.kinds.values()) for what in ("survived", "struck"))
-            tally.check(f"a random mix of {struck} faults, seed {seed}: all survived", survived == struck)
+            tally.check(f"a random mix of {struck} faults, seed {seed}: all survived", survived == struck > 0)
         run_one(world, tally, "streams_joined", seed)
         campaign.judged(world, tally, "in the end")
         for name in then:

@@ -64,7 +64,7 @@ NASTY = {
     11: ("partitions 3 to 12 in mid-load", alone("as_one_partition") +
          script("edges_running", "wider_topic", "wider_while_stopped") + faults("partitions added, 3 to 12")),
     12: ("kill -9 at every labelled point of the relay", script("relay_crashes", "killed_everywhere") +
-         faults("kill -9 at a labelled point")),
+         scenario("killed_where_it_seldom_comes") + faults("kill -9 at a labelled point")),
     13: ("a transaction's end lost, the broker killed in it", script("relay_crashes", "broker_killed_inside_commit") +
          scenario("end_of_transaction_lost") + faults("broker: killed while a transaction ends")),
     14: ("a zombie relay", script("relay_crashes", "zombie_is_fenced") + faults("stopped at a labelled point, continued late")),

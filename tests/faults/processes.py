@@ -29,11 +29,19 @@ def provoke(world, process, label):
     if label in PASSED_AT_START:
         process.kill()
         process.daemon.process.wait()
-    if "_drop" in label:  # what was published goes with its partition
-        world.stack.sql("SELECT setval('outbox_seq', (last_value / 1048576 + 1) * 1048576 + 5) FROM outbox_seq")
-        world.stack.sql("SELECT outbox_extend()")
+    if "_drop" in label:
+        into_next_partition(world)
     if label == "relay.after_abort":
         process.proxies["kafka"].cut()
+
+
+def into_next_partition(world):
+    """Of the outbox: what is published will go with the one before. Returns that one's name, and where the next begins."""
+    number = world.stack.sql("SELECT last_value / 1048576 FROM outbox_seq")[0][0]
+    begin = (number + 1) * 1048576
+    world.stack.sql("SELECT setval('outbox_seq', %s)", begin + 5)
+    world.stack.sql("SELECT outbox_extend()")
+    return f"outbox_{number}", begin
 
 
 def somebody_erased(world, random):

@@ -5,10 +5,12 @@ import re
 import signal
 import time
 
+from processes import into_next_partition
 from proxy import TO_CLIENT
 from stack import headers_of, now
+from state import halt, resume
 from table import demand
-from topics import POISON, inputs
+from topics import POISON, busy_topics, denying, inputs
 from scene import CONSUMERS, SESSION_MS
 
 EVENTS = int(os.environ.get("KUNDREGISTER_CHAOS_EVENTS", "6000"))  # of three_topics; SCENARIOS.md has a million
@@ -120,6 +122,42 @@ def redone(world):
         found = re.search(r"^kundregister_redone_batches_total (\S+)", process.http("/metrics")[1], re.MULTILINE)
         total += float(found[1]) if found else 0
     return total
+
+
+# ---- nasty 12 --------------------------------------------------------------------------------------------------------
+
+@scenario("nasty 12: kill -9 after an abort, before and after a partition of the outbox is dropped: each output once, in order")
+def killed_where_it_seldom_comes(world, random):
+    topic = world.wait_for("outputs", lambda: busy_topics(world), 20)[0]
+    with denying(world, topic):
+        kill_at(world, "relay.after_abort")
+    world.recovered()
+    halt(world, "producer")  # a second after it began a relay looks for what may be dropped
+    partition, begin = into_next_partition(world)
+    world.wait_for("outputs in the next", lambda: world.stack.sql("SELECT 1 FROM outbox WHERE seq >= %s", begin), 30)
+    world.load.pause()  # a drop gives way to whoever holds the table
+
+    def there():
+        return world.stack.sql("SELECT to_regclass(%s) IS NOT NULL", partition)[0][0]
+    resume(world)
+    kill_at(world, "relay.before_drop")
+    demand(there() and world.stack.sql("SELECT 1 FROM outbox_floor WHERE seq >= %s", begin), f"{partition} was not due")
+    kill_at(world, "relay.after_drop")
+    demand(not there(), f"{partition} is still there")
+    world.load.resume()
+    return f"{topic} was denied, {partition} dropped"
+
+
+def kill_at(world, label, seconds=20):
+    """Whichever relay comes by."""
+    relays = world.relays()
+    for relay in relays:
+        relay.order("kill", label)
+    try:
+        world.wait_for(f"a relay to die at {label}", lambda: not all(os.path.exists(one.orders) for one in relays), seconds)
+    finally:
+        for relay in relays:
+            relay.take_back_order()
 
 
 # ---- nasty 13 --------------------------------------------------------------------------------------------------------

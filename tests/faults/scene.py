@@ -267,6 +267,7 @@ class World:
             code = process.daemon.process.returncode
             expected = process.doomed or (process.ordered and code == -signal.SIGKILL)
             process.doomed = True  # told once, though it may not be started at once
+            process.ordered = process.ordered and os.path.exists(process.orders)  # else it was carried out
             if not expected:
                 self.say(f"{process.name} ended with {code}: {process.tail()}")
             if process.wanted and time.monotonic() - process.begun > START_EVERY_S:

@@ -8,8 +8,8 @@ import time
 import psycopg
 
 from processes import any_process
-from stack import Failed
-from table import NotStruck, demand, fault
+from stack import Failed, now
+from table import NotStruck, await_strike, demand, fault
 
 
 def away(world, random, part, most=8):
@@ -44,9 +44,7 @@ def broker_killed_in_commit(world, random):
     demand(relay, "no relay is at work")
     relay.order("stop", label)
     try:
-        world.wait_for(label, lambda: relay.stopped, 15)
-    except Failed as error:
-        raise NotStruck(str(error)) from error
+        await_strike(world, label, lambda: relay.stopped, 15)
     finally:
         relay.take_back_order()
     world.stack.switch("stop", "kafka", "--immediate")
@@ -134,10 +132,8 @@ def log_full(world, random):
     disk = world.disks["kafka"]
     try:
         disk.fill()
-        world.wait_for("the broker to give up", lambda: not listens(world.ports["kafka"]), 60)
+        await_strike(world, "the broker to give up", lambda: not listens(world.ports["kafka"]), 60)
         world.quiet(random.choice([0, 3, 8]))
-    except Failed as error:
-        raise NotStruck(str(error)) from error
     finally:
         disk.clear()
         world.stack.switch("start", "kafka")
@@ -187,22 +183,45 @@ def role_conninfo(world, role, part="register"):
 
 @fault("rows of persons locked by another, in another order", nasty=(8,), weight=3)
 def rows_locked(world, random):
-    """Deadlocks and waits are no failures: the batch is done again."""
-    rounds = random.randrange(2, 6)
+    """Deadlocks and waits are no failures: the batch is done again. While half of them are locked, all are heard of."""
+    persons = [f"k{random.randrange(10 ** 9)}" for _ in range(12)]
+    heard_of(world, persons)
+    await_strike(world, "them to be there", lambda: len(world.stack.sql(
+        "SELECT 1 FROM person WHERE person = ANY (%s)", persons)) == len(persons))
+    rounds, met, lost = random.randrange(2, 6), 0, 0
     for _ in range(rounds):
+        random.shuffle(persons)
         try:
             with psycopg.connect(role_conninfo(world, "consumer")) as other:
                 other.execute("SET lock_timeout = '3s'")
-                persons = [row[0] for row in other.execute("SELECT person FROM person ORDER BY person DESC LIMIT 60").fetchall()]
-                random.shuffle(persons)
-                for person in persons[:12]:
-                    other.execute("SELECT FROM person WHERE person = %s FOR UPDATE", (person,))
-                    time.sleep(0.02)
+                lock(other, persons[:6])
+                heard_of(world, persons)
+                lock(other, persons[6:])
+                await_strike(world, "a consumer to wait for a row", lambda: world.stack.sql(
+                    "SELECT 1 FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))", other.info.backend_pid))
+                met += 1
                 world.quiet(random.uniform(0.2, 1.5))
                 other.rollback()
+        except psycopg.errors.DeadlockDetected:
+            lost += 1
         except psycopg.Error:
-            pass  # it was the one that lost
-    return f"{rounds} times"
+            pass  # ended before it met anybody
+    if not met + lost:
+        raise NotStruck("nobody wanted what it had locked")
+    return f"{rounds} times, {met} of them waited for, {lost} lost in a deadlock"
+
+
+def heard_of(world, persons):
+    for person in persons:
+        world.stack.send({"topic": "shop.customer.v1", "type": "shop.customer.seen.v1", "key": person, "time": now(-5),
+                          "data": {"customer_id": person}})
+    world.stack.flush()
+
+
+def lock(connection, persons):
+    for person in persons:
+        connection.execute("SELECT FROM person WHERE person = %s FOR UPDATE", (person,))
+        time.sleep(0.02)
 
 
 @fault("one process's connections to one server cut", nasty=(7,), weight=6)

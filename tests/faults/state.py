@@ -6,8 +6,8 @@ import time
 
 from cluster import Cluster
 from processes import registered_and_gone
-from stack import Failed
-from table import demand, fault
+from stack import now
+from table import NotStruck, await_strike, demand, fault
 
 
 def halt(world, *roles):
@@ -63,28 +63,65 @@ def wrong_kek(world, random):
 
 @fault("erasures while the relay stands in its transaction", nasty=(19, 20), weight=3)
 def erased_on_the_way(world, random):
-    """Persons who were just disclosed ask to be forgotten; the relay sleeps with their rows in hand, and goes on or dies."""
-    relay = world.active_relay()
-    demand(relay, "no relay is at work")
-    relay.order("stop", random.choice(["relay.after_rows", "relay.after_keys", "relay.after_sends", "relay.before_commit"]))
+    """Persons who were just disclosed ask to be forgotten, of some of them the parcel is cancelled before; the relay sleeps
+    with their rows in hand, and goes on or dies. So that its rows are theirs, it has nothing else to do when they come."""
+    label = random.choice(["relay.after_rows", "relay.after_keys", "relay.after_sends", "relay.before_commit"])
     names = [f"w{random.randrange(10 ** 9)}" for _ in range(12)]
     events = [list(registered_and_gone(name)) for name in names]
-    for first, _ in events:
-        world.stack.send(first)
+    world.load.pause()
+    world.recovered()
+    relay = world.active_relay()
+    demand(relay, "no relay is at work")
     try:
-        world.wait_for("the relay to stop", lambda: relay.stopped, 15)
-    except Failed:
-        pass  # another order of things is as good
-    relay.take_back_order()
-    for _, last in events:
-        world.stack.send(last)
-    world.stack.flush()
-    world.quiet(random.uniform(0.5, 4))
-    dies = random.random() < 0.5
-    if dies:
-        relay.kill()
-    relay.signal(signal.SIGCONT)
-    return f"{relay.name} {'died' if dies else 'went on'}"
+        await_strike(world, "an idle relay", lambda: not unpublished(world), 5)
+        relay.signal(signal.SIGSTOP)
+        if unpublished(world):
+            raise NotStruck("the relay has something else in hand")
+        for name, (first, _) in zip(names, events):
+            world.stack.send(first)
+            world.stack.send(parcel(name, "requested"))
+        world.stack.flush()
+        await_strike(world, "disclosures", lambda: set(names) <= unpublished(world))
+        relay.order("stop", label)
+        relay.signal(signal.SIGCONT)
+        await_strike(world, label, lambda: not os.path.exists(relay.orders) and relay.stopped)
+        world.load.resume()
+        for name in names:
+            if random.random() < 0.5:
+                world.stack.send(parcel(name, "cancelled"))
+        world.stack.flush()
+        world.quiet(random.uniform(0, 1))
+        for _, last in events:
+            world.stack.send(last)
+        world.stack.flush()
+        await_strike(world, "erasures", lambda: len(world.stack.sql(
+            "SELECT 1 FROM tombstone WHERE person = ANY (%s)", names)) == len(names))
+        world.quiet(random.uniform(0, 3))
+        if not (relay.stopped and set(names) <= unpublished(world)):
+            raise NotStruck("their disclosures went out before")
+        dies = random.random() < 0.5
+        if dies:
+            relay.kill()
+    finally:
+        relay.take_back_order()
+        relay.signal(signal.SIGCONT)
+        world.load.resume()
+    return f"{relay.name} at {label} {'died' if dies else 'went on'}"
+
+
+def unpublished(world):
+    """By whose keys the outputs are sealed that the relay has still to publish; '' where they are clear."""
+    return {row[0] for row in world.stack.sql("""SELECT o.person FROM outbox o LEFT JOIN mirror m USING (topic)
+        LEFT JOIN publication p ON p.seq = o.seq AND p.state IN ('withheld', 'unpublishable')
+        WHERE o.seq > coalesce(m.seq, 0) AND p.seq IS NULL""")}
+
+
+def parcel(name, what):
+    return {"topic": "shop.shipment.v1", "type": f"shop.shipment.{what}.v1", "key": name, "time": now(-90), "data": {
+        "shipment_id": name + "-s", "order_id": name + "-o", "customer_id": name, **({} if what == "cancelled" else {
+            "consignee": {"first_name": "Aino", "last_name": name, "street": f"{name}-katu 1", "postcode": "33100",
+                          "city": "Tampere", "country": "FI", "phone": "+358401112223", "email": name + "@example.fi"},
+            "direction": "outbound", "carrier": "matkahuolto", "service": "home", "parcels": 1})}}
 
 
 # What was published since the backup was decided in a past that is no more. What is decided again by the same event has

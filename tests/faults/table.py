@@ -5,6 +5,7 @@ it demands itself."""
 import collections
 
 from scene import RECOVERY_S
+from stack import Failed
 
 Fault = collections.namedtuple("Fault", "name strike nasty deadline weight fits")
 FAULTS = {}
@@ -25,5 +26,12 @@ def fault(name, nasty=(), deadline=RECOVERY_S, weight=2, fits=lambda world: True
 
 def demand(fine, why):
     if not fine:
-        from stack import Failed
         raise Failed(why)
+
+
+def await_strike(world, what, condition, seconds=20):
+    """Waits for what shows that the fault bit; without it nothing was survived."""
+    try:
+        return world.wait_for(what, condition, seconds)
+    except Failed as error:
+        raise NotStruck(str(error)) from error

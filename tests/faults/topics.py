@@ -1,4 +1,5 @@
 """Faults of the topics: wider, made anew, expired, denied, held by a foreign transaction, full of poison."""
+import contextlib
 import json
 
 import confluent_kafka as ck
@@ -6,8 +7,7 @@ from confluent_kafka.admin import (AclBinding, AclBindingFilter, AclOperation, A
                                    ResourcePatternType, ResourceType)
 
 from administer import administer
-from stack import Failed
-from table import NotStruck, demand, fault
+from table import NotStruck, await_strike, demand, fault
 from scene import accept, audited, is_input, parked
 
 SETTINGS = {"retention.ms": str(30 * 86400 * 1000), "max.message.bytes": "1048576"}  # an input's, as deploy/stack makes it
@@ -144,11 +144,8 @@ def expired(world, random):
         process.stop()
     try:
         at = {(row[0], row[1]): row[2] for row in world.stack.sql("SELECT topic, partition, next FROM position")}
-        try:
-            topic = world.wait_for("unread records", lambda: next(
-                (place[0] for place, end in world.stack.ends(topics).items() if end > at.get(place, 0) + 1), None), 20)
-        except Failed as error:
-            raise NotStruck(str(error)) from error
+        topic = await_strike(world, "unread records", lambda: next(
+            (place[0] for place, end in world.stack.ends(topics).items() if end > at.get(place, 0) + 1), None))
         records = world.stack.read_all(topic)
         ends = {}
         for one in records:
@@ -183,15 +180,34 @@ def accept_all_once(world, topic):
 
 # ---- denied, held, poisoned ------------------------------------------------------------------------------------------
 
-@fault("one output topic is denied", nasty=(18,), weight=3)
-def denied(world, random):
-    topic = random.choice(sorted(one for one in world.stack.topics() if one.startswith(("disclosure.", "register."))
-                                 and one != "register.outbox-position.v1"))
+@contextlib.contextmanager
+def denying(world, topic):
+    """Kafka takes nothing of the relay's for it."""
     rule = (ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, "User:kundregister-producer", "*", AclOperation.WRITE,
             AclPermissionType.DENY)
     administer(world.stack, "create_acls", [AclBinding(*rule)])
-    world.quiet(random.choice([1, 4, 10]))
-    administer(world.stack, "delete_acls", [AclBindingFilter(*rule)])
+    try:
+        yield
+    finally:
+        administer(world.stack, "delete_acls", [AclBindingFilter(*rule)])
+
+
+def busy_topics(world):
+    """To which outputs were decided lately, the busiest first."""
+    return [row[0] for row in world.stack.sql("""SELECT topic FROM outbox WHERE seq > (SELECT last_value - 200 FROM outbox_seq)
+                                                 GROUP BY topic ORDER BY count(*) DESC, topic""")]
+
+
+@fault("one output topic is denied", nasty=(18,), weight=3)
+def denied(world, random):
+    topics = busy_topics(world)
+    if not topics:
+        raise NotStruck("nothing was decided lately")
+    topic = random.choice(topics)
+    with denying(world, topic):
+        await_strike(world, f"the relay to be refused on {topic}", lambda: any(
+            f"topic_stalled: Kafka takes nothing for {topic}" in relay.http("/readyz")[1] for relay in world.relays()), 30)
+        world.quiet(random.choice([1, 4, 10]))
     return topic
 
 
@@ -207,8 +223,13 @@ def foreign_transaction(world, random):
     for relay in world.relays():
         relay.kill()
     held = random.choice([1, 5, 15])
-    world.quiet(held)
-    foreign.abort_transaction(20)
+    try:
+        await_strike(world, "a relay to be held up by it", lambda: any(
+            "foreign_transaction" in relay.http("/readyz")[1] for relay in world.relays()), 30)
+        world.quiet(held)
+        demand(not world.active_relay(), "a relay went to work with a position that is not read to its end")
+    finally:
+        foreign.abort_transaction(20)
     return f"for {held} s"
 
 
