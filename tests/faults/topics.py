@@ -73,10 +73,15 @@ def made_anew(world, random):
     kept = {number: random.randrange(0, sum(one.partition() == number for one in records) + 1) for number in range(3)}
     first = [one for one in records if not shorter or one.offset() < kept[one.partition()]]
     # A dead letter's id and what is parked hang on the record's timestamp: with another it would be another record's.
+    later = {(one.partition(), one.offset()): 0 if shorter or (one.partition(), one.offset()) in dated else 1 for one in first}
     for one in first:
-        refill(world, [one], 0 if shorter or (one.partition(), one.offset()) in dated else 1, False)
+        refill(world, [one], later[one.partition(), one.offset()], False)
     world.stack.flush()
     claim_anew(world, topic)
+    # A partition whose last record is another one parks when that is read again: not before it is claimed, and soon after.
+    last = {partition: later[partition, offset] for partition, offset in sorted(later)}
+    world.wait_for(f"another log of {topic} to be noticed", lambda: {number for number, changed in last.items() if changed} <=
+                   {number for where, number, _ in parked(world.stack) if where == topic}, 60)
     accept_all(world, topic, ("out_of_range", "fingerprint", "gap"))
     if shorter:
         refill(world, [one for one in records if one not in first], 0)
