@@ -2,13 +2,13 @@
 
 Judged of each disclosure: that a fact of this shipment gives exactly these fields, parcels, service and role to this carrier
 (whole, as one fact states them; so no field beyond the policy's, none of another version mixed in, none to a country that
-is not served); that what was told of a shipment never goes back to an older version; that corrections say exactly what
-differs and end in what some fact gives; that withdrawals and notices name what was decided, for a reason that the facts have;
-dates, purpose and policy. Of a newsletter: that a grant that counts and that very address are among the facts.
+is not served); that corrections say exactly what differs and end in what some fact gives; that withdrawals and notices name
+what was decided, for a reason that the facts have; dates, purpose and policy. Of a newsletter: that a grant that counts and
+that very address are among the facts.
 Judged at the end: what each recipient holds, per person and shipment, against the model (O3); that each recipient of an
 erased person was told of everything that does not wait, and nobody else was (O4).
-Not judged: whether a permission or the newest version held at the very instant of a decision in the middle of the run. Which
-facts the register knew then is not in the history; any state that some of the facts give is taken for possible.
+Any state that some of the facts give is taken for possible here; check_known.py says what was certainly known at a decision
+in the middle of the run.
 """
 import collections
 
@@ -38,6 +38,7 @@ class Recipient:
             if output.faults:
                 continue
             kind = output.kind.rsplit(".", 1)[1]
+            self.world.look("disclosures: " + kind)
             self.check_dates(output)
             if kind == "anonymize":
                 self.anonymize(output)
@@ -57,6 +58,7 @@ class Recipient:
             return self.wrong("phantom", output, "it is about something that no fact gives to this recipient")
         if self.world.refs.person(self.name, unit.person, unit.generation) != data["person_ref"]:
             return self.wrong("unpermitted", output, f"{self.world.unit_name(ref)} is told under another person's ref")
+        output.unit = unit
         return self.holdings.setdefault(ref, Holding(unit))
 
     def check_dates(self, output):
@@ -149,7 +151,8 @@ class Recipient:
         unit, reason = holding.unit, output.data["reason"]
         if holding.state != "held" and output.data["disclosure_ref"] not in self.hidden:
             self.wrong("phantom", output, f"withdraws what is {holding.state}")
-        if not self.may_withdraw(unit, reason):
+        output.reasoned = self.may_withdraw(unit, reason)
+        if not output.reasoned:
             self.wrong("phantom", output, f"withdraws {self.world.unit_name(output.data['disclosure_ref'])} as {reason}")
         holding.state = "withdrawn"
 
@@ -186,38 +189,22 @@ class Recipient:
                 self.wrong("phantom", output, f"names {self.world.unit_name(ref)}, which was never disclosed")
             if len(set(data["disclosures"])) < len(data["disclosures"]):
                 self.wrong("duplicate", output, "names a disclosure twice")
-            holding.state = "anonymized"
             if data["cause"] == "request":
                 holding.named += 1
+                output.ended += [unit] if holding.state == "held" else []
+            holding.state = "anonymized"
         return None
 
 
 def check(world, say):
     streams = world.disclosure_topics()
+    for kind in ("shipment", "newsletter", "corrected", "withdrawn", "anonymize"):
+        world.look("disclosures: " + kind, 0)
     recipients = {name: Recipient(world, name, say) for name in sorted({*streams, *world.policy["recipients"]})}
     for name, recipient in recipients.items():
         recipient.follow(streams.get(name, ()))
-    check_versions(world, say)
     check_held(world, recipients, say)
     check_told(world, recipients, say)
-
-
-def check_versions(world, say):
-    """What was told of a shipment, to whomever, never goes back behind a version that was told before."""
-    told = collections.defaultdict(list)
-    for output in world.outputs:
-        if getattr(output, "told", None) and output.told[0].key and output.seq is not None:
-            told[output.told[0].key].append(output)
-    for key, outputs in told.items():
-        least = None
-        for output in sorted(outputs, key=lambda one: one.seq):
-            unit, fields, parcels = output.told
-            versions = sorted(fact.version() for fact in unit.facts if fact.data["parcels"] == parcels and
-                              world.model.told_fields(fact) == fields)
-            newer = [version for version in versions if least is None or version >= least]
-            if versions and not newer:
-                say("stale", f"{output.place}: {'/'.join(key)} as an older version states it, after a newer one was told")
-            least = newer[0] if newer else least
 
 
 def check_held(world, recipients, say):
@@ -229,6 +216,7 @@ def check_held(world, recipients, say):
         expected[recipient, world.refs.disclosure(recipient, person, generation, person, None, service, None)] = (fields, None)
     actual = {(name, ref): holding for name, recipient in recipients.items()
               for ref, holding in recipient.holdings.items() if holding.state == "held"}
+    world.look("disclosures: held in the end", len(expected))
     for (name, ref), (fields, parcels) in expected.items():
         holding = actual.get((name, ref))
         if holding is None:
@@ -247,18 +235,21 @@ def check_held(world, recipients, say):
 
 def check_withdrawn(world, recipients, say):
     """Every withdrawal but that of a mere change of service is followed by a notice."""
+    world.look("disclosures: withdrawn in the end, or forgotten", 0)
     for name, recipient in recipients.items():
         groups = collections.defaultdict(list)
         for ref, holding in recipient.holdings.items():
             groups[holding.unit.person, holding.unit.generation, holding.unit.key].append((ref, holding))
         for holdings in groups.values():
             states = {holding.state for _, holding in holdings}
+            world.look("disclosures: withdrawn in the end, or forgotten", bool(states & {"withdrawn", "anonymized"}))
             if "withdrawn" in states and not states & {"held", "anonymized"}:
                 say("untold", f"{name} was not told to forget {world.unit_name(holdings[0][0])}, which was withdrawn")
 
 
 def check_told(world, recipients, say):
     """O4, with the ledger for what was decided."""
+    world.look("disclosures: decided of the erased", 0)
     decided = collections.defaultdict(set)
     for row in world.history.ledger:
         if row.kind in DISCLOSURES:
@@ -284,6 +275,7 @@ def check_told(world, recipients, say):
 
 
 def check_ended(world, recipient, person, generation, refs, waiting, say):
+    world.look("disclosures: decided of the erased", len(refs))
     for ref in refs:
         unit = world.units.get(ref)
         if unit is None:

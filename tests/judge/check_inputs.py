@@ -44,6 +44,7 @@ def settle_fates(world):
 
 def check(world, say):
     fates = settle_fates(world)
+    world.look("inputs: records", len(fates))
     check_dead_letters(world, fates, say)
     check_parked(world, fates, say)
     check_positions(world, say)
@@ -67,6 +68,7 @@ def check_dead_letters(world, fates, say):
         rows[row.topic, row.partition, row.offset][row.reason] += 1
         if row.reason == "refused_by_database" and row.detail[:2] not in ("22", "23"):
             say("misjudged", f"{row[:3]} is refused by the database with {row.detail}")
+    world.look("inputs: dead letters", sum(sum(actual[place].values()) for place in actual))
     for place in sorted({*expected, *actual, *rows}):
         compare_place(world, place, expected[place], actual[place], rows[place], say)
 
@@ -110,6 +112,7 @@ def check_parked(world, fates, say):
     expected = {record.place: record for record, fate in fates if fate == "parked"}
     may = {record.place for record, fate in fates if fate == "waiting"}
     actual = {row[:3]: row for row in world.history.parked}
+    world.look("inputs: parked", len(actual))
     dead = {row[:3] for row in world.history.dead_letters}
     for place, record in expected.items():
         if place not in actual and place not in dead:
@@ -135,6 +138,7 @@ def check_positions(world, say):
         if any(offset not in there[where] and offset not in passed for offset in range(start)):
             say("uncounted", f"{where[0]}/{where[1]}: what stood below offset {start} is gone, nobody can judge it")
     rows = {(row.topic, row.partition): row for row in history.positions}
+    world.look("inputs: positions", len(last))
     for where, offset in sorted(last.items()):
         row, end = rows.get(where), history.ends.get(where, [0, 0])[1]
         name = f"{where[0]}/{where[1]}"
@@ -147,10 +151,16 @@ def check_positions(world, say):
 
 
 def check_counters(world, say):
-    """applied + forgotten + parked + dead letters = input, when one consumer has taken in all that there is."""
+    """applied + forgotten + parked + dead letters = input, when one consumer has taken in all that there is, once."""
     history, counted = world.history, world.history.counters
     commands = sum(record.topic == "register.command.v1" for record in history.outputs)
-    if counted.get("records") != len(history.inputs) + commands:
+    there = len(history.inputs) + commands
+    fits = counted.get("records") == there
+    world.look("inputs: records that a consumer counted", there if fits else 0)
+    if not fits:
+        world.remark("whether applied + forgotten + parked + dead letters = input: " + (
+            f"the consumer that runs has counted {counted['records']} records since it started, {there} are there"
+            if counted else "no consumer runs, or none that counts"))
         return
     total = counted["applied"] + counted["forgotten"] + counted["dead_letters"] + len(history.parked)
     if total != counted["records"]:

@@ -41,6 +41,8 @@ def either_way(world, lines, actual):
 def check(world, say):
     expected, actual = by_identity(world.lines), by_identity(world.history.dump)
     either_way(world, world.lines, actual)
+    for kind in LINE_IDS:
+        world.look(f"register: {kind} lines", sum(len(lines) for key, lines in actual.items() if key[0] == kind))
     for key in sorted({*expected, *actual}):
         missing, more = list(expected.get(key, ())), []
         for line in actual.get(key, ()):

@@ -11,6 +11,7 @@ def check(world, say):
     check_ids(world, say)
     check_order(world, say)
     check_recipients_apart(world, say)
+    world.look("streams: outputs", len(world.outputs))
     for output in world.outputs:
         output.look()
         for fault in output.faults:
@@ -31,21 +32,28 @@ def check_ids(world, say):
             say("different", f"{output.place}: output {output.id} is another than the ledger's")
         elif output.id in world.suppressed:
             say("phantom", f"{output.place}: output {output.id} is out, though recorded as withheld")
+    world.look("streams: decided outputs", len(world.history.ledger))
+    older = 0
     newest = {(row.topic, row.subject): row.seq for row in world.history.ledger if row.id in times}
     for row in world.history.ledger:
         if row.id in times or row.id in world.suppressed:
             continue
         if row.topic in COMPACTED and newest.get((row.topic, row.subject), -1) > row.seq:
+            older += 1
             continue  # Kafka keeps the last of each key
         say("lost", f"output {row.id} ({row.kind}) was decided and is not on {row.topic}")
+    if older:
+        world.remark(f"whether {older} outputs went out that a compacted topic need not hold any more")
 
 
 def check_order(world, say):
     last = {}
+    world.look("streams: outputs behind another of their key", 0)
     for output in world.outputs:
         where = (output.topic, output.record.partition, output.key)
         if output.seq is None:
             continue
+        world.look("streams: outputs behind another of their key", where in last)
         if output.seq < last.get(where, -1):
             say("reordered", f"{output.place}: output {output.id} was decided before its predecessor of the same key")
         last[where] = max(output.seq, last.get(where, -1))
@@ -64,6 +72,7 @@ def opaque_values(output):
 
 def check_recipients_apart(world, say):
     whose = {}
+    world.look("streams: outputs to recipients", sum(bool(output.recipient) for output in world.outputs))
     for recipient, outputs in world.disclosure_topics().items():
         for output in outputs:
             for value in opaque_values(output):

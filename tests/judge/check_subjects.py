@@ -43,6 +43,8 @@ def check_last(world, outputs, expected, what, say):
 
 def check_permissions(world, say):
     told, model = world.by_key("register.marketing.permission"), world.model
+    world.look("subjects: permission records", sum(map(len, told.values())))
+    world.look("subjects: last permissions", 0)
     for name, outputs in told.items():
         check_changes(outputs, say, f"permission of {name}")
         person = model.persons.get(name)
@@ -51,12 +53,14 @@ def check_permissions(world, say):
     for person in model.persons.values():
         if person.is_recipient or not (person.name in told or any(True for _ in model.permission_generations(person))):
             continue  # whom no event has opened and who never said anything of marketing has no record
+        world.look("subjects: last permissions")
         expected = {"customer_id": person.name, "permissions": model.permission_record(person)}
         check_last(world, told.get(person.name), expected, f"permission of {person.name}", say)
 
 
 def check_requests(world, say):
     told = world.by_key("register.request.status")
+    world.look("subjects: states of requests", sum(map(len, told.values())))
     lines = {line["request"]: line for line in world.lines if line["line"] == "request"}
     for name, outputs in told.items():
         check_changes(outputs, say, f"status of request {name}")
@@ -81,6 +85,7 @@ def check_requests(world, say):
 
 def check_erased(world, say):
     told = world.by_key("register.subject.erased")
+    world.look("subjects: tombstones", sum(map(len, told.values())))
     subjects = {world.refs.subject(person.name): person for person in world.model.persons.values() if person.cuts}
     for subject, outputs in told.items():
         check_changes(outputs, say, f"tombstone of {subject[:8]}")
@@ -114,6 +119,8 @@ def check_certificates(world, person, told, say):
     """A cut that was told before one that lies earlier became known was told under an earlier generation's name; it is told
     anew only when `complete` changes."""
     retained = world.model.retained_dates(person) if told else None
+    world.look("subjects: certificates", sum(map(len, told.values())))
+    world.look("subjects: what certificates retain", 0)
     cuts = iter(person.cuts)
     for generation, expected in world.model.anonymized(person).items():
         cut, what = show_time(next(cuts)[0]), f"certificate of {person.name}, generation {generation}"
@@ -136,6 +143,7 @@ def certificate(data):
 
 
 def check_retained(world, output, possible, what, say):
+    world.look("subjects: what certificates retain", len(output.data["retained"]))
     for one in output.data["retained"]:
         rule = world.policy["categories"].get(one["category"], {}).get("on_request")
         ground = rule.get("keep") if isinstance(rule, dict) else None
@@ -173,6 +181,8 @@ def check_notices(world, say):
         if line:
             expected[plain(line)] += 1
     actual = collections.Counter(plain(told_line(line)) for line in world.history.notices)
+    world.look("subjects: notices", len(world.history.notices))
+    world.look("subjects: answers to notices", sum(bool(line["outcome"]) for line in world.history.notices))
     hidden = collections.Counter()
     for row in world.history.ledger:
         if row.id in world.suppressed and row.recipient:

@@ -19,6 +19,7 @@ policy, nothing of how the program is built. Anomalies are named as in Jepsen's 
   undisclosed      a recipient does not hold what it needs
   untold           a recipient of an erased person got no notice that names the disclosure
   leak             a value of an erased person in an output that was written after the erasure
+  late             the keys of an erased person were not destroyed within the time that is promised
   malformed        an output whose envelope, key or data is not what events.json says
 
 As a library: Judge(stack).run() gives the list of (anomaly, text); each check_*.py says what it judges and what it does not.
@@ -35,6 +36,7 @@ sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 import check_disclosures  # noqa: E402
 import check_forgotten  # noqa: E402
 import check_inputs  # noqa: E402
+import check_known  # noqa: E402
 import check_register  # noqa: E402
 import check_streams  # noqa: E402
 import check_subjects  # noqa: E402
@@ -43,21 +45,22 @@ from refs import Refs, read_key  # noqa: E402,F401  (for whoever plays events)
 from terms import parse_time  # noqa: E402
 from world import Findings, World  # noqa: E402
 
-CHECKS = [check_inputs, check_register, check_streams, check_disclosures, check_subjects]
+CHECKS = [check_inputs, check_register, check_streams, check_disclosures, check_known, check_subjects]
 
 
 class Judge:
     """Of a stack that is at rest: all consumed, relayed, erased (Stack.settle, Stack.wait_erased)."""
 
     def __init__(self, stack=None, ties=(), history=None, earlier=(), gaps=(), refused=(), ignore=(),
-                 slack_us=check_forgotten.SLACK_US):
+                 slack_us=check_forgotten.SLACK_US, punctual=False):
         """ties: (request_id, person, time_us), besides those that the audit knows. earlier: reading.inputs_of() from before
         a topic was made anew. gaps: {(topic, partition): [(from, to)]}, offsets that the register was told to pass over.
         refused: regular expressions; the database may have refused a record whose data, as JSON, matches (a planted constraint).
         ignore: the same; what matches "anomaly: text" is counted as known and not reported. slack_us: how long after
-        the keys' destruction a transaction of the relay may still have been open."""
+        the keys' destruction a transaction of the relay may still have been open. punctual: the vault was there all the time, so
+        that how long it took to destroy keys is judged, too."""
         self.stack, self.history, self.ties = stack, history, ties
-        self.earlier, self.gaps, self.slack_us = earlier, dict(gaps), slack_us
+        self.earlier, self.gaps, self.slack_us, self.punctual = earlier, dict(gaps), slack_us, punctual
         self.refused, self.ignore = ([re.compile(one) for one in some] for some in (refused, ignore))
         self.anomalies, self.known = [], []
 
@@ -68,7 +71,7 @@ class Judge:
         world, findings = World(self.history, self.ties, self.gaps, self.refused), Findings()
         for check in CHECKS:
             check.check(world, findings.say)
-        check_forgotten.check(world, findings.say, self.slack_us)
+        check_forgotten.check(world, findings.say, self.slack_us, self.punctual)
         self.world = world
         for anomaly, what in findings.found:
             known = any(one.search(f"{anomaly}: {what}") for one in self.ignore)
@@ -78,8 +81,18 @@ class Judge:
     def counts(self):
         return dict(sorted(collections.Counter(anomaly for anomaly, _ in self.anomalies).items()))
 
+    @property
+    def looked(self):
+        """{check: how much it looked at}"""
+        return dict(self.world.looked)
+
+    @property
+    def remarks(self):
+        """What was not judged, and why."""
+        return list(self.world.remarks)
+
     def summary(self):
-        """What was looked at."""
+        """What there was."""
         history = self.history
         return {"records": len(history.inputs), "dead_letters": len(history.dead_letters), "parked": len(history.parked),
                 "persons": len(self.world.model.persons), "lines": len(history.dump), "outputs": len(history.outputs),
@@ -93,6 +106,10 @@ def report(judge, show):
         shown[anomaly] += 1
         if shown[anomaly] <= show:
             print(f"{anomaly}: {what}")
+    for name, count in judge.looked.items():
+        print(f"looked at {count:7} {name}")
+    for text in judge.remarks:
+        print(f"not judged: {text}")
     for anomaly, count in shown.items():
         if count > show:
             print(f"{anomaly}: ... and {count - show} more")
@@ -110,6 +127,7 @@ def main():
     parser.add_argument("--gap", action="append", default=[], metavar="TOPIC/PARTITION:FROM-TO",
                         help="offsets that the register was told to pass over")
     parser.add_argument("--ignore", action="append", default=[], metavar="REGEX", help="what is known already")
+    parser.add_argument("--punctual", action="store_true", help="the vault was there all the time: judge how long keys lived on")
     parser.add_argument("--show", type=int, default=10, help="of each anomaly (10)")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
@@ -122,12 +140,13 @@ def main():
         from stack import Stack
         stack = Stack(given.stack, given.build)
     judge = Judge(stack, [(request, person, parse_time(time)) for request, person, time in given.tie],
-                  History.load(given.history) if given.history else None, gaps=gaps, ignore=given.ignore)
+                  History.load(given.history) if given.history else None, gaps=gaps, ignore=given.ignore,
+                  punctual=given.punctual)
     judge.run()
     if given.record:
         judge.history.save(given.record)
     if given.json:
-        print(json.dumps({**judge.summary(), "counts": judge.counts(),
+        print(json.dumps({**judge.summary(), "counts": judge.counts(), "looked": judge.looked, "not_judged": judge.remarks,
                           "anomalies": [{"anomaly": anomaly, "what": what} for anomaly, what in judge.anomalies]}))
     else:
         report(judge, given.show)

@@ -84,6 +84,9 @@ class Output:
         self.id, kind = header(record, "ce_id"), header(record, "ce_type")
         self.kind = (kind or "").removesuffix(".v1")
         self.seq = None  # of its ledger row, once that is looked up
+        # What check_disclosures finds out for check_known: its unit, (unit, fields, parcels) as the recipient has them after it,
+        # whether a withdrawal has a possible reason, and what a request's notice ended that was held.
+        self.unit, self.told, self.reasoned, self.ended = None, None, False, []
         self.faults = [] if kind and kind.endswith(".v1") else ["its ce_type is not one of version v1"]
         self.time = self.read_time()
         self.data = self.read_data()

@@ -18,7 +18,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib")]
 import mutants  # noqa: E402
 import planted  # noqa: E402
-import planted_told  # noqa: E402,F401  (its corruptions join those of planted)
+import planted_known  # noqa: E402,F401  (its corruptions join those of planted)
+import planted_told  # noqa: E402,F401
 from history import History, Record  # noqa: E402
 from judge import Judge  # noqa: E402
 from poison import Poison  # noqa: E402
@@ -47,8 +48,12 @@ def shown(anomalies):
 
 
 def check_planted(report):
-    clean = Judge(history=History.load(WORLD)).run()
+    judge = Judge(history=History.load(WORLD), punctual=True)
+    clean = judge.run()
     report.check("a recorded world is clean", not clean, shown(clean))
+    idle = [name for name, count in judge.looked.items() if not count]
+    report.check("each check looks at something in it, and nothing is left out", not idle and not judge.remarks,
+                 "\n".join(idle + judge.remarks))
     for plant in planted.PLANTED:
         history = History.load(WORLD)
         try:
@@ -56,7 +61,7 @@ def check_planted(report):
         except planted.NotThere as missing:
             report.check(plant.name, False, f"the recorded world has no {missing}")
             continue
-        found = Judge(history=history).run()
+        found = Judge(history=history, punctual=True).run()
         report.check(f"{plant.name}: {plant.anomaly}",
                      any(anomaly == plant.anomaly and plant.says in what for anomaly, what in found), shown(found))
 
@@ -103,6 +108,18 @@ def check_ignored(report):
     history.dump.pop()
     judge = Judge(history=history, ignore=["^lost: "])
     report.check("what is known is counted apart", not judge.run() and len(judge.known) == 1, shown(judge.anomalies))
+
+
+def check_remarks(report):
+    """What cannot be judged is said."""
+    history = History.load(WORLD)
+    history.counters["records"] -= 1  # since it was started anew
+    history.tombstones = [row._replace(destroyed=row.destroyed + 80 * 1000000) for row in history.tombstones]
+    judge = Judge(history=history)
+    found = judge.run()
+    report.check("what cannot be judged is said, and no anomaly", not found and len(judge.remarks) == 2 and
+                 [name for name, count in judge.looked.items() if not count] == ["inputs: records that a consumer counted"],
+                 shown(found) + "\n" + "\n".join(judge.remarks))
 
 
 def check_poison(report):
@@ -167,7 +184,7 @@ def main():
         return record(*sys.argv[2:4])
     report = Report()
     check_planted(report)
-    for check in (check_gaps, check_topic_made_anew, check_planted_refusals, check_ignored):
+    for check in (check_gaps, check_topic_made_anew, check_planted_refusals, check_ignored, check_remarks):
         check(report)
     check_poison(report)
     if len(sys.argv) > 1:

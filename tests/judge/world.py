@@ -33,6 +33,7 @@ class World:
         """gaps: {(topic, partition): [(from, to)]}, offsets that the register was told to pass over. may_refuse: compiled
         expressions of data that the database may have refused."""
         self.history, self.policy, self.gaps, self.may_refuse = history, history.policy, dict(gaps), may_refuse
+        self.looked, self.remarks = collections.Counter(), []
         self.refused = {(row.topic, row.partition, row.offset) for row in history.dead_letters
                         if row.reason == "refused_by_database"}
         self.refs = Refs(history.ref_key, history.digest_key)
@@ -47,13 +48,31 @@ class World:
         self.lines = self.model.fold()
         self.name_units()
 
+    # ---- what was judged ----
+
+    def look(self, what, count=1):
+        """For every check: how much it looked at, also when that is nothing."""
+        self.looked[what] += count
+
+    def remark(self, text):
+        """What was not judged, and why."""
+        self.remarks.append(text)
+
+    def certain(self, output):
+        """Whether this record is what the ledger's row of that id decided. After a restored register an output may be of a past
+        that is no more, though what took its place has its id."""
+        return output.seq is not None and self.ledger[output.id].decided == output.time
+
+    # ---- inputs ----
+
     def passed_over(self, record):
         return any(start <= record.offset < end for start, end in self.gaps.get(record.place[:2], ()))
 
     def take_inputs(self):
         """verdicts: (record, verdict). Facts of records that were refused all the same are left out of the model: that they are
-        missing is said once, where dead letters are compared. A place may have several records, where a topic was made anew."""
-        self.verdicts, refused = [], collections.Counter(
+        missing is said once, where dead letters are compared. A place may have several records, where a topic was made anew.
+        taken: (record, fact) of what the model knows."""
+        self.verdicts, self.taken, refused = [], [], collections.Counter(
             (row.topic, row.partition, row.offset) for row in self.history.dead_letters
             if row.reason not in ("not_yours", "unknown_ref"))
         for record in self.history.inputs:
@@ -72,6 +91,7 @@ class World:
                 refused[record.place] -= 1
             else:
                 self.model.take(found.fact)
+                self.taken.append((record, found.fact))
 
     def refused_by_constraint(self, record, fact):
         word = self.history.refused
