@@ -48,7 +48,8 @@ struct named {
 struct naming {
     struct decision *decision;
     struct text person;
-    bool closed; /* the event is one: what strayed is no more than moved */
+    bool closed;   /* the event is one: what strayed is no more than moved */
+    bool restored; /* it brings back what a register had lost, with whom it had told */
     LIST(struct named) list;
 };
 
@@ -79,6 +80,38 @@ static enum outcome name_units(struct naming *naming, struct shipment *shipment)
         TRY(name(naming, &named, &ref));
         unit->state = named.requested ? UNIT_ERASED : UNIT_ANONYMIZED;
         TRY(shipment_touch(naming->decision, shipment));
+    }
+    return OK;
+}
+
+/* Under the refs of each generation that has ended the carrier may have been told, before the register was
+ * restored. */
+static enum outcome name_lost(struct naming *naming, const struct person *guard,
+                              const struct shipment *shipment) {
+    struct decision *decision = naming->decision;
+    struct unit unit = {.carrier = shipment->carrier,
+                        .service = shipment->service,
+                        .role = text_of(shipment_role(shipment->is_return)),
+                        .person = shipment->person,
+                        .generation = GENERATION_FIRST};
+    if (shipment->version.time_us == VERSION_NONE || !text_equal(shipment->person, naming->person))
+        return OK;
+    for (size_t g = 0; g <= guard->facts.cuts.count; g++) {
+        bool known = false;
+        if (g)
+            unit.generation = guard->facts.cuts.at[g - 1].cut_us;
+        for (size_t u = 0; u < shipment->units.count; u++)
+            known |= unit_same(&shipment->units.at[u], &unit);
+        if (known || !state_cut_of(decision->state, unit.person, unit.generation))
+            continue;
+        struct ref ref = unit_ref(decision->ref_key, shipment, &unit);
+        const struct named named = {.recipient = unit.carrier,
+                                    .service = unit.service,
+                                    .role = unit.role,
+                                    .generation = unit.generation,
+                                    .shipment = shipment,
+                                    .requested = true};
+        TRY(name(naming, &named, &ref));
     }
     return OK;
 }
@@ -164,11 +197,17 @@ static enum outcome tell_all(const struct naming *naming, const struct event *ev
 }
 
 enum outcome erasure_notices(struct decision *decision, const struct event *event, struct person *guard) {
-    struct naming naming = {
-        .decision = decision, .person = guard->person, .closed = event->type == CUSTOMER_CLOSED};
+    struct naming naming = {.decision = decision,
+                            .person = guard->person,
+                            .closed = event->type == CUSTOMER_CLOSED,
+                            .restored = event->type == CALENDAR_RESTORED};
     int64_t cut_us = erasure_requested_us(decision, guard->person), generation = GENERATION_FIRST;
-    for (size_t i = 0; i < guard->whole.shipments.count; i++)
-        TRY(name_units(&naming, erasure_whole_shipment(decision, guard, i)));
+    for (size_t i = 0; i < guard->whole.shipments.count; i++) {
+        struct shipment *shipment = erasure_whole_shipment(decision, guard, i);
+        TRY(name_units(&naming, shipment));
+        if (naming.restored && cut_us != TIME_NONE)
+            TRY(name_lost(&naming, guard, shipment));
+    }
     for (size_t i = 0; i < guard->facts.cuts.count; i++) {
         const struct cut *cut = &guard->facts.cuts.at[i];
         if (generation < cut_us)

@@ -128,6 +128,28 @@ static void told_before_under_other_refs(void **state) {
     assert_int_equal(fold_count(&fold, ANONYMIZE), 0);
 }
 
+/* ... or was told by what is not read again: the shipment stood in the backup, and another of its facts, or
+ * of its person's, moved it to another generation since. */
+static void moved_and_told_before(void **state) {
+    (void)state;
+    const struct event asked = fold_asked("e1", 10, "q1", "c1", "account");
+    const struct event requested = fold_requested("e2", 20, "c1", "o1", "s1", "posti", "2103");
+    const struct event cut = act(CALENDAR_RESTORED, 30, true);
+    struct ref refs[2];
+    for (int i = 0; i < 2; i++)
+        refs[i] = ref_disclosure(&fold.ref_key, TEXT("posti"), TEXT("c1"), i ? at(10) : GENERATION_FIRST,
+                                 TEXT("c1"), TEXT("s1"), TEXT("2103"), TEXT("consignee"));
+    fold_reset(&fold);
+    one(&asked);
+    one(&requested);
+    assert_int_equal(fold_count(&fold, ANONYMIZE), 0);
+    fold.restored_us = at(50);
+    one(&cut);
+    assert_int_equal(fold_count(&fold, ANONYMIZE), 2);
+    for (size_t i = 0; i < 2; i++)
+        assert_non_null(strstr(fold_output(&fold, ANONYMIZE, i)->body.at, refs[i].chars));
+}
+
 /* Permission records have other ids than those of the lost future, which the topic holds; the last one, told
  * again, says what stands. */
 static void permissions_are_told_anew(void **state) {
@@ -214,10 +236,15 @@ static int teardown(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(closing_brought_in),        cmocka_unit_test(what_a_register_lost_is_doomed),
-        cmocka_unit_test(refused_and_told_before),   cmocka_unit_test(told_before_under_other_refs),
-        cmocka_unit_test(permissions_are_told_anew), cmocka_unit_test(newsletters_are_told_anew),
-        cmocka_unit_test(granted_and_told_before),   cmocka_unit_test(what_arrives_closed_was_sealed),
+        cmocka_unit_test(closing_brought_in),
+        cmocka_unit_test(what_a_register_lost_is_doomed),
+        cmocka_unit_test(refused_and_told_before),
+        cmocka_unit_test(told_before_under_other_refs),
+        cmocka_unit_test(permissions_are_told_anew),
+        cmocka_unit_test(newsletters_are_told_anew),
+        cmocka_unit_test(granted_and_told_before),
+        cmocka_unit_test(moved_and_told_before),
+        cmocka_unit_test(what_arrives_closed_was_sealed),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
