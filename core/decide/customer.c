@@ -349,7 +349,7 @@ enum outcome customer_closed(struct decision *decision, const struct event *even
     int64_t registered_us = person_registered_us(decision->state, event->customer_id, generation);
     if (registered_us == TIME_NONE || registered_us > time_us) {
         *verdict = VERDICT_FORGOTTEN;
-        return OK;
+        return erasure_doom_lost_closing(decision, event->customer_id, time_us);
     }
     if (erasure_closes(decision->policy))
         return erasure_cut(decision, event, event->customer_id, &time_us, 1, CUT_CLOSED);

@@ -115,6 +115,10 @@ enum outcome erasure_doom(struct decision *decision, struct text person, int64_t
  * (consumer/doom.h). */
 enum outcome erasure_doom_rings(struct decision *decision, struct text person,
                                 enum category category) MUST_CHECK;
+/* A closing of that time ends nothing now, and may have begun a generation in what a restored register lost:
+ * its keys go. */
+enum outcome erasure_doom_lost_closing(struct decision *decision, struct text person,
+                                       int64_t time_us) MUST_CHECK;
 /* What this batch made or moved belongs to the person's whole, if that is loaded. */
 enum outcome erasure_lists_shipment(struct decision *decision, struct text person,
                                     const struct shipment *shipment) MUST_CHECK;

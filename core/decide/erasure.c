@@ -91,6 +91,14 @@ enum outcome erasure_doom_rings(struct decision *decision, struct text person, e
     return OK;
 }
 
+enum outcome erasure_doom_lost_closing(struct decision *decision, struct text person, int64_t time_us) {
+    if (time_us >= decision->restored_us || !erasure_closes(decision->policy) ||
+        !state_find_guard(decision->state, person))
+        return OK;
+    TRY(erasure_doom(decision, person, time_us, CATEGORY_PROFILE));
+    return delivery_kept(decision->policy) ? OK : erasure_doom(decision, person, time_us, CATEGORY_DELIVERY);
+}
+
 /* ---- shipments ---- */
 
 /* Of what a restored register had lost nothing waits: its facts up to the cut are taken in no more. */

@@ -87,6 +87,22 @@ static void what_arrives_closed_was_sealed(void **state) {
     }
 }
 
+/* A closing that ends nothing now began a generation, before, while a cut was not known yet. */
+static void what_a_lost_closing_began(void **state) {
+    (void)state;
+    const struct event asked = fold_asked("e1", 4, "q1", "c1", "account");
+    const struct event closed = fold_about(CUSTOMER_CLOSED, "e2", 5, "c1");
+    for (int restored = 0; restored < 2; restored++) {
+        fold_reset(&fold);
+        fold.restored_us = restored ? at(50) : 0;
+        one(&asked);
+        one(&closed);
+        assert_int_equal(fold.verdicts[VERDICT_FORGOTTEN], 1);
+        assert_int_equal(fold_doomed(&fold, "c1", at(5), CATEGORY_PROFILE), restored);
+        assert_int_equal(fold_doomed(&fold, "c1", at(5), CATEGORY_CLAIM), 0);
+    }
+}
+
 static void assert_forgets(const char *carrier) {
     struct ref ref = ref_disclosure(&fold.ref_key, text_of(carrier), TEXT("c1"), GENERATION_FIRST, TEXT("c1"),
                                     TEXT("s1"), TEXT("2103"), TEXT("consignee"));
@@ -236,15 +252,11 @@ static int teardown(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(closing_brought_in),
-        cmocka_unit_test(what_a_register_lost_is_doomed),
-        cmocka_unit_test(refused_and_told_before),
-        cmocka_unit_test(told_before_under_other_refs),
-        cmocka_unit_test(permissions_are_told_anew),
-        cmocka_unit_test(newsletters_are_told_anew),
-        cmocka_unit_test(granted_and_told_before),
-        cmocka_unit_test(moved_and_told_before),
-        cmocka_unit_test(what_arrives_closed_was_sealed),
+        cmocka_unit_test(closing_brought_in),        cmocka_unit_test(what_a_register_lost_is_doomed),
+        cmocka_unit_test(refused_and_told_before),   cmocka_unit_test(told_before_under_other_refs),
+        cmocka_unit_test(permissions_are_told_anew), cmocka_unit_test(newsletters_are_told_anew),
+        cmocka_unit_test(granted_and_told_before),   cmocka_unit_test(moved_and_told_before),
+        cmocka_unit_test(what_a_lost_closing_began), cmocka_unit_test(what_arrives_closed_was_sealed),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
