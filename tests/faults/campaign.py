@@ -193,30 +193,32 @@ def shown(value):
 
 
 def run(build, count, seed, a_world=A_WORLD, only=None, pace=20):
-    """The whole campaign. Returns the tally."""
+    """The whole campaign. Returns the tally; one that is ended before its time shows what it has so far."""
     tally, plan, began = Tally(), schedule(seed, count, only), time.monotonic()
     done = 0
-    while done < len(plan):
-        first, portion = done, plan[done:done + a_world]
-        world = open_world(build, f"{seed}-{done}", pace)
-        failures = len(tally.failures)
-        try:
-            for name, spell, chance in portion:
-                done += 1
-                took = time.monotonic() - began
-                eta = took / done * (len(plan) - done) if done > 1 else 0
-                prefix = f"[{done}/{len(plan)}, eta {eta / 60:.0f} min]"
-                if not strike(world, tally, name, spell, chance, prefix):
-                    break
-            name = f"seed {seed}, the world of faults {first + 1} to {done}"
-            judged(world, tally, name)
-            ended(world, tally, name)
-            if len(tally.failures) > failures:
-                keep_remains(world, seed)
-        finally:
-            world.down()
-    tally.show()
-    print(f"# replay: tests/chaos --faults {count} --seed {seed}", flush=True)
+    try:
+        while done < len(plan):
+            first, portion = done, plan[done:done + a_world]
+            world = open_world(build, f"{seed}-{done}", pace)
+            failures = len(tally.failures)
+            try:
+                for name, spell, chance in portion:
+                    done += 1
+                    took = time.monotonic() - began
+                    eta = took / done * (len(plan) - done) if done > 1 else 0
+                    prefix = f"[{done}/{len(plan)}, eta {eta / 60:.0f} min]"
+                    if not strike(world, tally, name, spell, chance, prefix):
+                        break
+                name = f"seed {seed}, the world of faults {first + 1} to {done}"
+                judged(world, tally, name)
+                ended(world, tally, name)
+                if len(tally.failures) > failures:
+                    keep_remains(world, seed)
+            finally:
+                world.down()
+    finally:
+        tally.show()
+        print(f"# replay: tests/chaos --faults {count} --seed {seed}", flush=True)
     return tally
 
 
