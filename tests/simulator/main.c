@@ -8,7 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,14 +22,6 @@ static const char usage[] =
     "       simulate --seed SEED [--restores] [--events MASK] [--faults MASK] [--tell]\n"
     "                                                run one, with some of its events and faults only\n"
     "--restores: a backup comes back in each seed, not in one of twelve\n";
-
-/* What a child tells of its seeds, one record each. */
-struct news {
-    uint64_t seed;
-    int64_t steps;
-    unsigned faults, events, judged[JUDGED];
-    bool fine;
-};
 
 static const char *const judged_names[JUDGED] = {
     [JUDGED_STATE] = "registers",
@@ -132,76 +124,58 @@ static void minimise(uint64_t seed, bool restores) {
 
 /* ---- many ---- */
 
-/* Runs from `first` on, telling of each; a seed that kills the process is known by its silence. */
-static _Noreturn void run_range(uint64_t first, uint64_t end, bool restores, int to) {
+/* Of all children, in memory that they share with their parent. */
+struct tally {
+    uint64_t next; /* the seed after the last that came to its end */
+    uint64_t seeds, failed, steps, faults, events, judged[JUDGED];
+};
+
+/* Runs from tally->next on, until one fails; a seed that kills the process is known by where it stands then.
+ */
+static _Noreturn void run_range(uint64_t end, bool restores, struct tally *tally) {
     static struct sim sim;
-    for (uint64_t seed = first; seed < end; seed++) {
-        struct sim_options options = {.seed = seed, .events = ALL, .faults = ALL, .restores = restores};
+    while (tally->next < end) {
+        struct sim_options options = {
+            .seed = tally->next, .events = ALL, .faults = ALL, .restores = restores};
         alarm(60);
         bool fine = seed_run(&sim, &options);
-        if (!fine)
-            printf("not ok - seed %llu: %s\n", (unsigned long long)seed, sim.wrong);
+        tally->next++;
+        tally->seeds++;
+        tally->steps += (uint64_t)sim.steps;
+        tally->faults += sim.fault_count;
+        tally->events += sim.story.count;
+        for (size_t i = 0; i < JUDGED; i++)
+            tally->judged[i] += sim.judged[i];
+        if (fine)
+            continue;
+        printf("not ok - seed %llu: %s\n", (unsigned long long)options.seed, sim.wrong);
         fflush(stdout);
-        struct news news = {.seed = seed,
-                            .steps = sim.steps,
-                            .faults = sim.fault_count,
-                            .events = (unsigned)sim.story.count,
-                            .fine = fine};
-        memcpy(news.judged, sim.judged, sizeof news.judged);
-        if (write(to, &news, sizeof news) != sizeof news)
-            _exit(3);
+        _exit(1);
     }
     _exit(0);
 }
 
-struct tally {
-    uint64_t seeds, failed, steps, faults, events, judged[JUDGED];
-};
-
-/* One child's share; true when it came to its end. */
-static bool collect(int from, bool restores, uint64_t *next, struct tally *tally) {
-    struct news news;
-    while (read(from, &news, sizeof news) == sizeof news) {
-        *next = news.seed + 1;
-        tally->seeds++;
-        tally->steps += (uint64_t)news.steps;
-        tally->faults += news.faults;
-        tally->events += news.events;
-        for (size_t i = 0; i < JUDGED; i++)
-            tally->judged[i] += news.judged[i];
-        if (news.fine)
-            continue;
-        tally->failed++;
-        minimise(news.seed, restores);
-    }
-    return true;
-}
-
-static void run_many(uint64_t first, uint64_t count, bool restores, struct tally *tally) {
-    uint64_t next = first, end = first + count;
-    while (next < end && tally->failed < FAILURES_MOST) {
-        int ends[2], status = 0;
-        if (pipe(ends) != 0)
-            exit(2);
+static void run_many(uint64_t end, bool restores, struct tally *tally) {
+    while (tally->next < end && tally->failed < FAILURES_MOST) {
+        int status = 0;
         fflush(NULL);
         pid_t child = fork();
-        if (child == 0) {
-            (void)close(ends[0]);
-            run_range(next, end, restores, ends[1]);
-        }
-        (void)close(ends[1]);
-        (void)collect(ends[0], restores, &next, tally);
-        (void)close(ends[0]);
+        if (child == 0)
+            run_range(end, restores, tally);
         while (waitpid(child, &status, 0) < 0 && errno == EINTR)
             ;
-        if (next < end) { /* the one after the last that was told of ended the process */
-            printf("not ok - seed %llu: the process ends (%s %d)\n", (unsigned long long)next,
-                   WIFSIGNALED(status) ? "signal" : "exit code",
-                   WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-            tally->seeds++;
-            tally->failed++;
-            minimise(next++, restores);
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+            continue;
+        tally->failed++;
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 1) {
+            minimise(tally->next - 1, restores);
+            continue;
         }
+        printf("not ok - seed %llu: the process ends (%s %d)\n", (unsigned long long)tally->next,
+               WIFSIGNALED(status) ? "signal" : "exit code",
+               WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+        tally->seeds++;
+        minimise(tally->next++, restores);
     }
 }
 
@@ -264,19 +238,23 @@ int main(int argc, char **argv) {
         puts(code ? "not ok" : "ok");
         return code;
     }
-    struct tally tally = {0};
+    struct tally *tally =
+        mmap(NULL, sizeof *tally, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (tally == MAP_FAILED)
+        return 2;
+    tally->next = first;
     double began = seconds();
-    run_many(first, count, one.restores, &tally);
+    run_many(first + count, one.restores, tally);
     double took = seconds() - began;
     printf("# %llu seeds in %.1f s: %.0f seeds/s, %.1f events, %.1f faults, %.0f calls a seed\n",
-           (unsigned long long)tally.seeds, took, (double)tally.seeds / took,
-           (double)tally.events / (double)tally.seeds, (double)tally.faults / (double)tally.seeds,
-           (double)tally.steps / (double)tally.seeds);
-    tell_judged(!one.restores, &tally);
-    if (!tally.failed)
+           (unsigned long long)tally->seeds, took, (double)tally->seeds / took,
+           (double)tally->events / (double)tally->seeds, (double)tally->faults / (double)tally->seeds,
+           (double)tally->steps / (double)tally->seeds);
+    tell_judged(!one.restores, tally);
+    if (!tally->failed)
         printf("ok - seeds %llu to %llu\n", (unsigned long long)first,
                (unsigned long long)(first + count - 1));
-    printf("%llu passed, %llu failed\n", (unsigned long long)(tally.seeds - tally.failed),
-           (unsigned long long)tally.failed);
-    return tally.failed ? 1 : 0;
+    printf("%llu passed, %llu failed\n", (unsigned long long)(tally->seeds - tally->failed),
+           (unsigned long long)tally->failed);
+    return tally->failed ? 1 : 0;
 }
