@@ -17,6 +17,7 @@ def commits_cut(world, random):
     commits = Commits(random.choice([1, 2, 3]))
     proxy = process.proxies[part]
     proxy.cut_behind(commits)
+    proxy.cut()  # by what is prepared on a new connection a COMMIT is known
     world.quiet(random.uniform(2, 6))
     with contextlib.suppress(Failed):
         world.wait_for("a commit", lambda: commits.cuts, 15)
