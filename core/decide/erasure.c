@@ -92,9 +92,12 @@ enum outcome erasure_doom_rings(struct decision *decision, struct text person, e
 }
 
 enum outcome erasure_doom_lost_closing(struct decision *decision, struct text person, int64_t time_us) {
-    if (time_us >= decision->restored_us || !erasure_closes(decision->policy) ||
-        !state_find_guard(decision->state, person))
+    const struct person *guard = state_find_guard(decision->state, person);
+    if (time_us >= decision->restored_us || !erasure_closes(decision->policy) || !guard)
         return OK;
+    for (size_t i = 0; i < guard->facts.cuts.count; i++)
+        if (guard->facts.cuts.at[i].cut_us == time_us && guard->facts.cuts.at[i].valid)
+            return OK; /* the generation is there */
     TRY(erasure_doom(decision, person, time_us, CATEGORY_PROFILE));
     return delivery_kept(decision->policy) ? OK : erasure_doom(decision, person, time_us, CATEGORY_DELIVERY);
 }

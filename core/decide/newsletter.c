@@ -156,10 +156,15 @@ static enum outcome notify(struct decision *decision, const struct output_cause 
     return output_notice(decision, cause, plan);
 }
 
+/* More parts than a notice of one event has: each service's `anonymize` is another notice. */
+#define PARTS_MOST 10000
+
 static enum outcome withdraw(struct decision *decision, const struct output_cause *cause, struct person *row,
                              struct letter *letter) {
     struct notice_plan withdrawn = {.kind = "withdrawn", .cause = "permission_ended"};
-    struct notice_plan anonymize = {.kind = "anonymize", .cause = ending(decision, row, letter->service)};
+    struct notice_plan anonymize = {.kind = "anonymize",
+                                    .cause = ending(decision, row, letter->service),
+                                    .part = (int)(letter - row->letters.at) * PARTS_MOST};
     TRY(notify(decision, cause, row, letter, &withdrawn, true));
     letter->state = UNIT_WITHDRAWN;
     if (anonymize.cause) {
@@ -225,7 +230,7 @@ static enum outcome settle_wanted(struct decision *decision, const struct output
 
 /* ---- what a restored register lost ---- */
 
-/* Part of no other notice of the event. */
+/* Parts of no other notice of the event: this one and lower ones, one a service. */
 #define LOST_PART (-1)
 
 static bool is_known(const struct person *row, const struct unit *unit) {
@@ -247,11 +252,12 @@ static bool granted(const struct decision *decision, const struct person *row, s
 }
 
 static enum outcome recall(struct decision *decision, const struct output_cause *cause,
-                           const struct person *row, const struct unit *unit, const char *why) {
+                           const struct person *row, const struct unit *unit, size_t number,
+                           const char *why) {
     const struct letter letter = {.recipient = unit->carrier, .service = unit->service};
-    struct notice_plan plan = {.kind = "anonymize", .cause = why, .part = LOST_PART};
+    struct notice_plan plan = {.kind = "anonymize", .cause = why, .part = LOST_PART - (int)number};
     struct ref about = ref_person(decision->ref_key, unit->carrier, row->person, row->generation);
-    struct ref notice = ref_notice(decision->ref_key, &about, plan.kind, cause->bytes, LOST_PART);
+    struct ref notice = ref_notice(decision->ref_key, &about, plan.kind, cause->bytes, plan.part);
     const struct ref_entry *entry = state_find_ref(decision->state, text_of(notice.chars));
     if (entry && entry->now == REF_KNOWN) /* the event has said so */
         return OK;
@@ -261,13 +267,13 @@ static enum outcome recall(struct decision *decision, const struct output_cause 
 /* Of a generation before a cut that was not known when it was told. */
 static enum outcome recall_earlier(struct decision *decision, const struct output_cause *cause,
                                    const struct person *guard, const struct person *row,
-                                   const struct unit *unit) {
+                                   const struct unit *unit, size_t number) {
     struct person earlier = {.person = row->person, .generation = GENERATION_FIRST};
     for (size_t i = 0; earlier.generation < row->generation; i++) {
         const struct person *held = state_find_person(decision->state, row->person, earlier.generation);
         const struct cut *cut = state_cut_of(decision->state, row->person, earlier.generation);
         if (!held || !is_known(held, unit))
-            TRY(recall(decision, cause, &earlier, unit,
+            TRY(recall(decision, cause, &earlier, unit, number,
                        cut && cut->cause == CUT_CLOSED ? "closed" : "request"));
         earlier.generation = guard->facts.cuts.at[i].cut_us;
     }
@@ -290,13 +296,13 @@ static enum outcome settle_lost(struct decision *decision, const struct output_c
     for (size_t n = 0; newsletter_unit(decision->policy, n, &unit); n++) {
         if (!granted(decision, row, unit.service))
             continue;
-        TRY(recall_earlier(decision, cause, guard, row, &unit));
+        TRY(recall_earlier(decision, cause, guard, row, &unit, n));
         if (is_known(row, &unit) || is_blank(row))
             continue;
         const char *why = ending(decision, row, unit.service);
         if (!letter_at(decision, row, &unit)) /* once */
             return RETRY;
-        TRY(recall(decision, cause, row, &unit, why ? why : "request"));
+        TRY(recall(decision, cause, row, &unit, n, why ? why : "request"));
         TRY(person_touch(decision, row->person, row->generation));
     }
     return OK;

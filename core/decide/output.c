@@ -63,10 +63,13 @@ static void write_text(struct json_writer *writer, const char *key, struct text 
 }
 
 /* What mail houses are told follows a permission: a restored register may decide it in another order, and its
- * messages are others than those that it lost, as permission records are. What carriers were told stands. */
+ * messages are others than those that it lost, as permission records are. What carriers were told stands, but
+ * of persons whom they may have been told to forget since (erasure_tell_lost). */
 static int64_t ordinal_of(const struct decision *decision, const struct unit *unit, int part) {
     const struct policy_recipient *recipient = unit_recipient(decision->policy, unit);
-    return recipient && !recipient->country_count ? decision->restored_us + part : part;
+    const struct person *guard = state_find_guard(decision->state, unit->person);
+    bool follows = recipient && !recipient->country_count, cut = guard && guard->facts.cuts.count;
+    return follows || cut ? decision->restored_us + part : part;
 }
 
 struct output *output_to_recipient(struct decision *decision, const struct output_cause *cause,

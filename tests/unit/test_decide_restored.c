@@ -238,6 +238,62 @@ static void granted_and_told_before(void **state) {
     assert_non_null(strstr(fold_output(&fold, ANONYMIZE, 0)->body.at, ref.chars));
 }
 
+/* Who has been told to forget a person, and is disclosed his parcel again, gets it under another id: the one
+ * from before is out already. */
+static void disclosed_after_the_recall(void **state) {
+    (void)state;
+    const struct event asked = fold_asked("e0", 40, "q1", "c1", "account");
+    const struct event versions[] = {fold_requested("e2", 21, "c1", "o1", "s1", "matkahuolto", "home"),
+                                     fold_requested("e1", 20, "c1", "o1", "s1", "posti", "2103"),
+                                     fold_requested("e3", 22, "c1", "o1", "s1", "posti", "2103")};
+    struct output_id before = {{0}};
+    for (int restored = 0; restored < 2; restored++) {
+        fold_reset(&fold);
+        fold.restored_us = restored ? at(50) : 0;
+        if (restored)
+            one(&asked);
+        for (size_t i = 0; i < 3; i++)
+            one(&versions[i]);
+        size_t count = fold_count(&fold, "register.disclosure.shipment");
+        const struct output *last = fold_output(&fold, "register.disclosure.shipment", count - 1);
+        assert_true(text_is(last->recipient, "posti"));
+        assert_memory_not_equal(&last->id, &before, sizeof before);
+        before = last->id;
+    }
+}
+
+/* A mail house with two services: each is recalled, and each withdrawn, in a notice of its own. */
+static void each_service_has_its_notice(void **state) {
+    (void)state;
+    struct policy *policy = fold.policy;
+    struct policy_recipient *house = &policy->recipients[policy_recipient(policy, TEXT("letterhouse"))];
+    struct event other = marketing_granted("e4", 21, "c1", true);
+    const struct event withdrawn = marketing_said(CONSENT_WITHDRAWN, "e1", 30, "c1");
+    other.as.consent.purpose = TEXT("marketing");
+    policy->marketing[1] = policy->marketing[0];
+    policy->marketing[1].purpose = TEXT("marketing");
+    house->services[1] = house->services[0];
+    house->services[1].name = TEXT("marketing");
+    policy->marketing_count = house->service_count = 2;
+    const struct event granted[] = {marketing_granted("e3", 20, "c1", true), other,
+                                    marketing_registered("e2", 1, "c1", "a@")};
+    for (int restored = 0; restored < 2; restored++) {
+        fold_reset(&fold);
+        fold.restored_us = restored ? at(50) : 0;
+        if (restored)
+            one(&withdrawn);
+        for (size_t i = 0; i < 3; i++)
+            one(&granted[i]);
+        if (!restored)
+            one(&withdrawn);
+        assert_int_equal(fold_count(&fold, LETTER), restored ? 0 : 2);
+        assert_int_equal(fold_count(&fold, ANONYMIZE), 2);
+        assert_memory_not_equal(&fold_output(&fold, ANONYMIZE, 0)->id, &fold_output(&fold, ANONYMIZE, 1)->id,
+                                sizeof(struct output_id));
+    }
+    policy->marketing_count = house->service_count = 1;
+}
+
 static int setup(void **state) {
     (void)state;
     marketing_begin(&fold);
@@ -252,11 +308,12 @@ static int teardown(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(closing_brought_in),        cmocka_unit_test(what_a_register_lost_is_doomed),
-        cmocka_unit_test(refused_and_told_before),   cmocka_unit_test(told_before_under_other_refs),
-        cmocka_unit_test(permissions_are_told_anew), cmocka_unit_test(newsletters_are_told_anew),
-        cmocka_unit_test(granted_and_told_before),   cmocka_unit_test(moved_and_told_before),
-        cmocka_unit_test(what_a_lost_closing_began), cmocka_unit_test(what_arrives_closed_was_sealed),
+        cmocka_unit_test(closing_brought_in),          cmocka_unit_test(what_a_register_lost_is_doomed),
+        cmocka_unit_test(refused_and_told_before),     cmocka_unit_test(told_before_under_other_refs),
+        cmocka_unit_test(permissions_are_told_anew),   cmocka_unit_test(newsletters_are_told_anew),
+        cmocka_unit_test(granted_and_told_before),     cmocka_unit_test(moved_and_told_before),
+        cmocka_unit_test(what_a_lost_closing_began),   cmocka_unit_test(disclosed_after_the_recall),
+        cmocka_unit_test(each_service_has_its_notice), cmocka_unit_test(what_arrives_closed_was_sealed),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
