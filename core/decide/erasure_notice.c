@@ -238,8 +238,12 @@ static enum outcome tell_lost(struct decision *decision, const struct output_cau
                               const struct unit *unit) {
     const struct shipment shipment = {.customer_id = cause->event->customer_id,
                                       .shipment_id = cause->event->as.shipment.shipment_id};
-    struct notice_plan plan = {
-        .kind = "anonymize", .cause = "request", .part = LOST_PART, .shipment = &shipment, .unit = unit};
+    const struct cut *cut = state_cut_of(decision->state, unit->person, unit->generation);
+    struct notice_plan plan = {.kind = "anonymize",
+                               .cause = cut && cut->cause == CUT_CLOSED ? "closed" : "request",
+                               .part = LOST_PART,
+                               .shipment = &shipment,
+                               .unit = unit};
     struct ref about = ref_person(decision->ref_key, unit->carrier, unit->person, unit->generation);
     struct ref notice = ref_notice(decision->ref_key, &about, plan.kind, cause->bytes, LOST_PART);
     struct ref ref = unit_ref(decision->ref_key, &shipment, unit);

@@ -138,6 +138,14 @@ static void told_before_under_other_refs(void **state) {
     one(&requested);
     assert_int_equal(fold_count(&fold, "register.disclosure.shipment"), 1);
     assert_forgets("posti");
+    assert_non_null(strstr(fold_output(&fold, ANONYMIZE, 0)->body.at, "\"cause\":\"request\""));
+    const struct event closed = fold_about(CUSTOMER_CLOSED, "e3", 10, "c1"), opened = registered("e4", 5);
+    restored_at(50);
+    one(&opened);
+    one(&closed);
+    one(&requested);
+    assert_forgets("posti");
+    assert_non_null(strstr(fold_output(&fold, ANONYMIZE, 0)->body.at, "\"cause\":\"closed\""));
     restored_at(15); /* it happened after that: nobody can have told it before */
     one(&asked);
     one(&requested);
