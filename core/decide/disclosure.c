@@ -50,6 +50,14 @@ struct unit *unit_held(const struct shipment *shipment) {
     return NULL;
 }
 
+bool unit_entered(const struct shipment *shipment, const struct unit *unit) {
+    for (size_t i = 0; i < shipment->units.count; i++) {
+        if (unit_same(&shipment->units.at[i], unit))
+            return true;
+    }
+    return false;
+}
+
 bool carrier_told(const struct shipment *shipment, struct text carrier) {
     for (size_t i = 0; i < shipment->units.count; i++) {
         if (text_equal(shipment->units.at[i].carrier, carrier))

@@ -104,6 +104,8 @@ bool erasure_refuses(const struct decision *decision, struct text person, int64_
  * once now. The n-th such generation, false after the last. */
 bool erasure_lost_generation(const struct decision *decision, struct text person, int64_t time_us,
                              size_t index, int64_t *generation);
+/* What an `anonymize` about a generation that a cut has ended gives as its cause. */
+const char *erasure_ended_by(const struct state *state, struct text person, int64_t generation);
 /* The carrier is to forget it; a register that was never restored knows whom it told. */
 enum outcome erasure_tell_lost(struct decision *decision, const struct event *event,
                                struct text consignee) MUST_CHECK;
@@ -211,6 +213,8 @@ const char *shipment_role(bool is_return);
 
 /* The unit that should be held now; false when none should. */
 bool unit_wanted(const struct shipment *shipment, struct unit *unit);
+/* The shipment knows of the unit, in whatever state. */
+bool unit_entered(const struct shipment *shipment, const struct unit *unit);
 /* Who holds it now, or NULL. */
 struct unit *unit_held(const struct shipment *shipment);
 bool unit_same(const struct unit *a, const struct unit *b);
@@ -248,6 +252,9 @@ struct notice_plan {
     const struct flat *flat;         /* of corrected */
     field_set fields;
 };
+/* Parts of notices that recall what a restored register may have told before: this one and lower ones, which
+ * no other notice of an event has. */
+#define NOTICE_LOST_PART (-1)
 /* What the outputs of one event share. */
 struct output_cause {
     const struct event *event;
@@ -262,6 +269,9 @@ struct ref unit_ref(const struct ref_key *ref_key, const struct shipment *shipme
 struct output *output_to_recipient(struct decision *decision, const struct output_cause *cause,
                                    const char *type, const struct shipment *shipment, const struct unit *unit,
                                    const struct ref *person_ref, struct text object, int ordinal);
+/* The `anonymize` has been decided already, by this event now or when it came before. */
+bool output_notice_known(const struct decision *decision, const struct output_cause *cause,
+                         const struct notice_plan *plan);
 /* NULL when the policy no longer has it. */
 const struct policy_service *unit_service(const struct policy *policy, const struct unit *unit);
 enum outcome output_disclosure(struct decision *decision, const struct output_cause *cause,

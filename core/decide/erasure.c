@@ -225,10 +225,12 @@ bool erasure_refuses(const struct decision *decision, struct text person, int64_
 bool erasure_lost_generation(const struct decision *decision, struct text person, int64_t time_us,
                              size_t index, int64_t *generation) {
     const struct person *guard = state_find_guard(decision->state, person);
+    if (!guard || !guard->facts.cuts.count || time_us >= decision->restored_us ||
+        delivery_kept(decision->policy))
+        return false;
     int64_t own = state_generation_at(decision->state, person, time_us);
-    bool lost = time_us < decision->restored_us && !delivery_kept(decision->policy);
     bool erased = state_delivery_cut(decision->state, person, time_us);
-    for (size_t g = 0; lost && guard && g <= guard->facts.cuts.count; g++) {
+    for (size_t g = 0; g <= guard->facts.cuts.count; g++) {
         *generation = g ? guard->facts.cuts.at[g - 1].cut_us : GENERATION_FIRST;
         if ((*generation < own || (*generation == own && erased)) && !index--)
             return true;

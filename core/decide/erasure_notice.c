@@ -97,12 +97,9 @@ static enum outcome name_lost(struct naming *naming, const struct person *guard,
     if (shipment->version.time_us == VERSION_NONE || !text_equal(shipment->person, naming->person))
         return OK;
     for (size_t g = 0; g <= guard->facts.cuts.count; g++) {
-        bool known = false;
         if (g)
             unit.generation = guard->facts.cuts.at[g - 1].cut_us;
-        for (size_t u = 0; u < shipment->units.count; u++)
-            known |= unit_same(&shipment->units.at[u], &unit);
-        if (known || !state_cut_of(decision->state, unit.person, unit.generation))
+        if (unit_entered(shipment, &unit) || !state_cut_of(decision->state, unit.person, unit.generation))
             continue;
         struct ref ref = unit_ref(decision->ref_key, shipment, &unit);
         const struct named named = {.recipient = unit.carrier,
@@ -222,35 +219,24 @@ enum outcome erasure_notices(struct decision *decision, const struct event *even
 
 /* ---- what a restored register lost ---- */
 
-/* Part of no other notice of the event. */
-#define LOST_PART (-1)
-
-static bool is_known(const struct decision *decision, const struct event *event, const struct unit *unit) {
-    const struct shipment *shipment =
-        state_find_shipment(decision->state, event->customer_id, event->as.shipment.shipment_id);
-    for (size_t i = 0; shipment && i < shipment->units.count; i++)
-        if (unit_same(&shipment->units.at[i], unit))
-            return true;
-    return false;
+const char *erasure_ended_by(const struct state *state, struct text person, int64_t generation) {
+    const struct cut *cut = state_cut_of(state, person, generation);
+    return cut && cut->cause == CUT_CLOSED ? "closed" : "request";
 }
 
 static enum outcome tell_lost(struct decision *decision, const struct output_cause *cause,
                               const struct unit *unit) {
     const struct shipment shipment = {.customer_id = cause->event->customer_id,
                                       .shipment_id = cause->event->as.shipment.shipment_id};
-    const struct cut *cut = state_cut_of(decision->state, unit->person, unit->generation);
     struct notice_plan plan = {.kind = "anonymize",
-                               .cause = cut && cut->cause == CUT_CLOSED ? "closed" : "request",
-                               .part = LOST_PART,
+                               .cause = erasure_ended_by(decision->state, unit->person, unit->generation),
+                               .part = NOTICE_LOST_PART,
                                .shipment = &shipment,
                                .unit = unit};
-    struct ref about = ref_person(decision->ref_key, unit->carrier, unit->person, unit->generation);
-    struct ref notice = ref_notice(decision->ref_key, &about, plan.kind, cause->bytes, LOST_PART);
     struct ref ref = unit_ref(decision->ref_key, &shipment, unit);
-    const struct ref_entry *entry = state_find_ref(decision->state, text_of(notice.chars));
-    struct text *listed = ARENA_PUSH(decision->arena, &plan.disclosures);
-    if (entry && entry->now == REF_KNOWN) /* the event comes again */
+    if (output_notice_known(decision, cause, &plan))
         return OK;
+    struct text *listed = ARENA_PUSH(decision->arena, &plan.disclosures);
     if (!listed)
         return RETRY;
     *listed = arena_text(decision->arena, text_of(ref.chars));
@@ -264,13 +250,15 @@ enum outcome erasure_tell_lost(struct decision *decision, const struct event *ev
                         .service = event->as.shipment.service,
                         .role = text_of(shipment_role(event->as.shipment.is_return)),
                         .person = consignee};
+    const struct shipment *shipment =
+        state_find_shipment(decision->state, event->customer_id, event->as.shipment.shipment_id);
     struct output_cause cause;
     if (!decision->restored_us)
         return OK;
     TRY(output_cause_of(decision, event, &cause));
     for (size_t i = 0;
          erasure_lost_generation(decision, consignee, event->version.time_us, i, &unit.generation); i++)
-        if (!is_known(decision, event, &unit))
+        if (!shipment || !unit_entered(shipment, &unit))
             TRY(tell_lost(decision, &cause, &unit));
     return OK;
 }
@@ -283,7 +271,7 @@ enum outcome erasure_lost_needs(struct asking *asking, struct text consignee) {
     for (size_t i = 0; erasure_lost_generation(&restored, consignee, event->version.time_us, i, &generation);
          i++) {
         struct ref about = ref_person(asking->ref_key, event->as.shipment.carrier, consignee, generation);
-        TRY(ask_notice_ref(asking, &about, "anonymize", LOST_PART));
+        TRY(ask_notice_ref(asking, &about, "anonymize", NOTICE_LOST_PART));
     }
     return OK;
 }

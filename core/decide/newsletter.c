@@ -230,9 +230,6 @@ static enum outcome settle_wanted(struct decision *decision, const struct output
 
 /* ---- what a restored register lost ---- */
 
-/* Parts of no other notice of the event: this one and lower ones, one a service. */
-#define LOST_PART (-1)
-
 static bool is_known(const struct person *row, const struct unit *unit) {
     for (size_t i = 0; i < row->letters.count; i++)
         if (text_equal(row->letters.at[i].recipient, unit->carrier) &&
@@ -255,11 +252,10 @@ static enum outcome recall(struct decision *decision, const struct output_cause 
                            const struct person *row, const struct unit *unit, size_t number,
                            const char *why) {
     const struct letter letter = {.recipient = unit->carrier, .service = unit->service};
-    struct notice_plan plan = {.kind = "anonymize", .cause = why, .part = LOST_PART - (int)number};
-    struct ref about = ref_person(decision->ref_key, unit->carrier, row->person, row->generation);
-    struct ref notice = ref_notice(decision->ref_key, &about, plan.kind, cause->bytes, plan.part);
-    const struct ref_entry *entry = state_find_ref(decision->state, text_of(notice.chars));
-    if (entry && entry->now == REF_KNOWN) /* the event has said so */
+    struct notice_plan plan = {.kind = "anonymize", .cause = why, .part = NOTICE_LOST_PART - (int)number};
+    const struct unit told = unit_of(row, &letter);
+    plan.unit = &told;
+    if (output_notice_known(decision, cause, &plan))
         return OK;
     return notify(decision, cause, row, &letter, &plan, false);
 }
@@ -271,10 +267,9 @@ static enum outcome recall_earlier(struct decision *decision, const struct outpu
     struct person earlier = {.person = row->person, .generation = GENERATION_FIRST};
     for (size_t i = 0; earlier.generation < row->generation; i++) {
         const struct person *held = state_find_person(decision->state, row->person, earlier.generation);
-        const struct cut *cut = state_cut_of(decision->state, row->person, earlier.generation);
         if (!held || !is_known(held, unit))
             TRY(recall(decision, cause, &earlier, unit, number,
-                       cut && cut->cause == CUT_CLOSED ? "closed" : "request"));
+                       erasure_ended_by(decision->state, row->person, earlier.generation)));
         earlier.generation = guard->facts.cuts.at[i].cut_us;
     }
     return OK;

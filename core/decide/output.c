@@ -219,6 +219,15 @@ static enum outcome notice_row(struct decision *decision, const struct output_ca
     return ref_known(decision, notice_ref, REF_NOTICE, unit->carrier, unit->person, notice->notice_ref);
 }
 
+bool output_notice_known(const struct decision *decision, const struct output_cause *cause,
+                         const struct notice_plan *plan) {
+    const struct unit *unit = plan->unit;
+    struct ref about = ref_person(decision->ref_key, unit->carrier, unit->person, unit->generation);
+    struct ref notice = ref_notice(decision->ref_key, &about, plan->kind, cause->bytes, plan->part);
+    const struct ref_entry *entry = state_find_ref(decision->state, text_of(notice.chars));
+    return entry && entry->now == REF_KNOWN;
+}
+
 enum outcome output_notice(struct decision *decision, const struct output_cause *cause,
                            const struct notice_plan *plan) {
     const struct unit *unit = plan->unit;

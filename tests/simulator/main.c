@@ -15,6 +15,7 @@
 
 #define ALL UINT64_MAX
 #define FAILURES_MOST 10
+#define SEED_FAILED 10 /* a child's exit code; a sanitizer's are others */
 
 static const char usage[] =
     "usage: simulate [--seeds N] [--first SEED] [--restores]\n"
@@ -150,7 +151,7 @@ static _Noreturn void run_range(uint64_t end, bool restores, struct tally *tally
             continue;
         printf("not ok - seed %llu: %s\n", (unsigned long long)options.seed, sim.wrong);
         fflush(stdout);
-        _exit(1);
+        _exit(SEED_FAILED);
     }
     _exit(0);
 }
@@ -167,7 +168,7 @@ static void run_many(uint64_t end, bool restores, struct tally *tally) {
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
             continue;
         tally->failed++;
-        if (WIFEXITED(status) && WEXITSTATUS(status) == 1) {
+        if (WIFEXITED(status) && WEXITSTATUS(status) == SEED_FAILED) {
             minimise(tally->next - 1, restores);
             continue;
         }
