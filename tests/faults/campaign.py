@@ -1,6 +1,8 @@
 """A campaign: faults by a seeded schedule, quiet spells between, recovery awaited after each and timed, worlds judged whole."""
 import collections
+import concurrent.futures
 import json
+import multiprocessing
 import os
 import random
 import shutil
@@ -26,12 +28,23 @@ SHOWN = 12     # anomalies of each kind
 KEPT = "kundregister-chaos-kept"
 
 
+def of_a_kind():
+    return {"struck": 0, "survived": 0, "missed": 0, "seconds": []}
+
+
 class Tally:
     """By kind of fault: how many, survived, not struck, and how long recovery took."""
 
     def __init__(self):
-        self.kinds = collections.defaultdict(lambda: {"struck": 0, "survived": 0, "missed": 0, "seconds": []})
+        self.kinds = collections.defaultdict(of_a_kind)
         self.checks, self.failures = 0, []
+
+    def add(self, other):
+        for name, kind in other.kinds.items():
+            for what, more in kind.items():
+                self.kinds[name][what] += more
+        self.checks += other.checks
+        self.failures += other.failures
 
     def check(self, name, fine, why=""):
         self.checks += 1
@@ -192,31 +205,76 @@ def shown(value):
     return None if value is None else value.decode("utf-8", "backslashreplace")
 
 
-def run(build, count, seed, a_world=A_WORLD, only=None, pace=20):
-    """The whole campaign. Returns the tally; one that is ended before its time shows what it has so far."""
-    tally, plan, began = Tally(), schedule(seed, count, only), time.monotonic()
-    done = 0
+class Campaign:
+    """What its worlds have in common. Each lane is a process; they share the count of what is done."""
+
+    def __init__(self, build, count, seed, a_world, only, pace):
+        self.build, self.seed, self.pace = build, seed, pace
+        self.plan, self.began = schedule(seed, count, only), time.monotonic()
+        self.worlds = [range(first, min(first + a_world, len(self.plan))) for first in range(0, len(self.plan), a_world)]
+        self.done, self.over = multiprocessing.Value("i", 0), multiprocessing.Event()
+
+    def prefix(self, number):
+        with self.done:
+            self.done.value += 1
+            eta = (time.monotonic() - self.began) / self.done.value * (len(self.plan) - self.done.value)
+        return f"[{number + 1}/{len(self.plan)}, eta {eta / 60:.0f} min]"
+
+    def world(self, tally, numbers):
+        """One world and its faults. Returns those that are left when it was past saving before its time."""
+        world = open_world(self.build, f"{self.seed}-{numbers.start}", self.pace)
+        failures = len(tally.failures)
+        try:
+            left = numbers
+            for number in numbers:
+                left = range(number + 1, numbers.stop)
+                name, spell, chance = self.plan[number]
+                if not strike(world, tally, name, spell, chance, self.prefix(number)):
+                    break
+            name = f"seed {self.seed}, the world of faults {numbers.start + 1} to {left.start}"
+            judged(world, tally, name)
+            ended(world, tally, name)
+            if len(tally.failures) > failures:
+                keep_remains(world, self.seed)
+            return left
+        finally:
+            world.down()
+
+
+CAMPAIGN = None  # a lane's own copy: forked
+
+
+def in_lane(number):
+    """All faults of one portion, in one world or more. Returns their tally, also when the campaign is ended meanwhile."""
+    tally, left = Tally(), CAMPAIGN.worlds[number]
     try:
-        while done < len(plan):
-            first, portion = done, plan[done:done + a_world]
-            world = open_world(build, f"{seed}-{done}", pace)
-            failures = len(tally.failures)
-            try:
-                for name, spell, chance in portion:
-                    done += 1
-                    took = time.monotonic() - began
-                    eta = took / done * (len(plan) - done) if done > 1 else 0
-                    prefix = f"[{done}/{len(plan)}, eta {eta / 60:.0f} min]"
-                    if not strike(world, tally, name, spell, chance, prefix):
-                        break
-                name = f"seed {seed}, the world of faults {first + 1} to {done}"
-                judged(world, tally, name)
-                ended(world, tally, name)
-                if len(tally.failures) > failures:
-                    keep_remains(world, seed)
-            finally:
-                world.down()
+        while left and not CAMPAIGN.over.is_set():
+            left = CAMPAIGN.world(tally, left)
+    except (SystemExit, KeyboardInterrupt):
+        pass
+    return tally
+
+
+def run(build, count, seed, a_world=A_WORLD, only=None, pace=20, lanes=1):
+    """The whole campaign, so many worlds side by side. Returns the tally; a campaign that is ended before its time shows what
+    it has so far."""
+    global CAMPAIGN
+    CAMPAIGN, tally = Campaign(build, count, seed, a_world, only, pace), Tally()
+    pool = concurrent.futures.ProcessPoolExecutor(lanes, multiprocessing.get_context("fork"))
+    portions = [pool.submit(in_lane, number) for number in range(len(CAMPAIGN.worlds))]
+    waiting = set(portions)
+    try:
+        for portion in concurrent.futures.as_completed(portions):
+            waiting.remove(portion)
+            tally.add(portion.result())
     finally:
+        CAMPAIGN.over.set()
+        for lane in multiprocessing.active_children() if waiting else []:
+            lane.terminate()
+        pool.shutdown(cancel_futures=True)
+        for portion in waiting:
+            if not portion.cancelled() and not portion.exception():
+                tally.add(portion.result())
         tally.show()
         print(f"# replay: tests/chaos --faults {count} --seed {seed}", flush=True)
     return tally

@@ -27,6 +27,7 @@ def parse():
     parser.add_argument("--only", action="append", metavar="WORDS", help="only faults whose name has these words")
     parser.add_argument("--world", type=int, default=campaign.A_WORLD, metavar="N", help="faults in one world")
     parser.add_argument("--pace", type=float, default=20, metavar="N", help="the shop's events a second")
+    parser.add_argument("--lanes", type=int, default=1, metavar="N", help="worlds side by side")
     parser.add_argument("--nasty", nargs="*", type=int, metavar="N")
     parser.add_argument("--selection", action="store_true")
     parser.add_argument("--list", action="store_true")
@@ -39,7 +40,8 @@ def main():
     if arguments.list:
         return show()
     if arguments.faults:
-        tally = campaign.run(arguments.build, arguments.faults, arguments.seed, arguments.world, arguments.only, arguments.pace)
+        tally = campaign.run(arguments.build, arguments.faults, arguments.seed, arguments.world, arguments.only, arguments.pace,
+                             arguments.lanes)
     elif arguments.selection:
         tally = named.selection(arguments.build)
     elif arguments.nasty is not None:
