@@ -37,7 +37,7 @@ class Tally:
 
     def __init__(self):
         self.kinds = collections.defaultdict(of_a_kind)
-        self.checks, self.failures = 0, []
+        self.checks, self.failures, self.hanging = 0, [], 0
 
     def add(self, other):
         for name, kind in other.kinds.items():
@@ -45,6 +45,7 @@ class Tally:
                 self.kinds[name][what] += more
         self.checks += other.checks
         self.failures += other.failures
+        self.hanging += other.hanging
 
     def check(self, name, fine, why=""):
         self.checks += 1
@@ -63,6 +64,8 @@ class Tally:
         struck, survived = (sum(kind[what] for kind in self.kinds.values()) for what in ("struck", "survived"))
         print(f"# {survived} of {struck} faults survived, {sum(kind['missed'] for kind in self.kinds.values())} did not strike",
               flush=True)
+        if self.hanging:
+            print(f"# {self.hanging} transactions that Kafka had left open were aborted, as an operator does", flush=True)
 
 
 def schedule(seed, count, only=None):
@@ -238,6 +241,7 @@ class Campaign:
                 keep_remains(world, self.seed)
             return left
         finally:
+            tally.hanging += world.hanging
             world.down()
 
 

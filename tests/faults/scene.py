@@ -17,6 +17,7 @@ import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "lib"), os.path.join(HERE, "..", "judge")]
+import hanging  # noqa: E402
 from load import Load  # noqa: E402
 from proxy import Proxy, conninfo_through  # noqa: E402
 from small_disk import SmallDisk  # noqa: E402
@@ -27,6 +28,7 @@ CONSUMERS, RELAYS = ("consumer-0", "consumer-1"), ("relay", "standby")
 SESSION_MS = 3000
 SLOW_END_S = 10
 START_EVERY_S = 0.5  # as a supervisor that does not spin
+HANGS_S = 20  # twice as long as a relay's transaction may take
 RECOVERY_S = 90  # unless a fault says otherwise; others may be at work on this machine
 BAD_WORDS = ("worker_ended", "erasure_stuck", "calendar_act_failed", "output_unpublishable", "Assertion", "runtime error",
              "Sanitizer", "@example.fi")
@@ -187,6 +189,7 @@ class World:
         self.directory, self.build, self.workers, self.tell = directory, build, workers, say
         self.anomalies, self.trimmed, self.widened, self.disks, self.processes = [], set(), set(), {}, {}
         self.known = []  # anomalies that the judge is to pass over, with a reason
+        self.hanging = 0  # transactions that Kafka left open
         self.gaps = {}  # {(topic, partition): [(from, to)]}: deleted before anybody read it
         done = subprocess.run([os.path.join(ROOT, "deploy", "stack"), "up", directory, "--build", build],
                               capture_output=True, text=True)
@@ -325,13 +328,20 @@ class World:
         is erased by now are destroyed. Returns how long that took."""
         began = time.monotonic()
         end = began + seconds
-        last = [None]
+        last, held_since = [None], [None]
 
         def left():
             return max(1, end - time.monotonic())
 
         def well():
             last[0] = self.unready()
+            if "foreign_transaction" not in (last[0] or ""):
+                held_since[0] = None
+            elif held_since[0] is None:
+                held_since[0] = time.monotonic()
+            elif time.monotonic() - held_since[0] > HANGS_S:
+                hanging.end(self)
+                held_since[0] = None
             return last[0] is None
         try:
             self.wait_for("readiness", well, seconds)
@@ -379,6 +389,8 @@ class World:
             self.say(f"the load ended: {self.load.failure}")
         self.stack.flush()
         self.recovered(seconds)
+        if hanging.end(self):
+            self.recovered(seconds)
         self.wait_named(lambda: self.stack.sql("SELECT topic, partition, parked FROM position WHERE parked IS NOT NULL"), 1,
                         "partitions that are parked")
 

@@ -119,6 +119,18 @@ def persisted():
         yield 5, json.dumps(event["data"], ensure_ascii=False)
 
 
+def assignments():
+    """What a coordinator keeps of a member's partitions."""
+    def number(value, width=4):
+        return value.to_bytes(width, "big", signed=True)
+
+    def topic(name, *partitions):
+        return number(len(name), 2) + name + number(len(partitions)) + b"".join(map(number, partitions))
+    yield number(0, 2) + number(0) + number(-1)
+    yield number(1, 2) + number(1) + topic(b"shop.order.v1", 0, 1, 7) + number(0)
+    yield number(3, 2) + number(2) + topic(b"a", 0) + topic(b"shop.customer.v1", 3, 4, 5) + number(-1)
+
+
 def seeds(target):
     if target == "fuzz_policy":
         policy = json.loads(read("schema", "policy", "jerone.json"))
@@ -126,6 +138,8 @@ def seeds(target):
         yield json.dumps(policy, separators=(",", ":")).encode()  # short, so that most of a mutation is meant
     elif target == "fuzz_pack":
         yield from packed()
+    elif target == "fuzz_group":
+        yield from assignments()
     elif target == "fuzz_config":
         for first in range(32):
             yield bytes([first]) + CONFIG
