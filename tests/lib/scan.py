@@ -264,6 +264,9 @@ def main():
     except Exception as error:  # what cannot be searched is not clean
         print(f"not ok - markers: {suite}\n# {type(error).__name__}: {error}")
         return 1
+    if not markers and not found:
+        print(f"ok - markers: {suite} # SKIP nothing personal was put in")
+        return 0
     left_out = len(strings.all) - len(markers)
     print(f"{'not ok' if found else 'ok'} - markers: {suite} ({len(markers)} string{'' if len(markers) == 1 else 's'}"
           f"{f', {left_out} too common' if left_out else ''}; {time.monotonic() - began:.1f} s)")

@@ -51,6 +51,8 @@ static bool decode(struct folding *folding, const struct sim_record *record, str
                       &unknown_fields) != OK ||
         (refusal.reason == REASON_NONE && contact_hash_event(sim_lookup_key, event, folding->arena) != OK))
         abort();
+    if (event->type == COMMAND_TIED)
+        event->as.tied.person = record->event->data; /* what was sealed */
     if (refusal.reason != REASON_NONE)
         add_dead(folding, topic, record->partition, record->offset, &refusal);
     return refusal.reason == REASON_NONE;

@@ -1,4 +1,5 @@
 /* One seed from its beginning to its end. */
+#include "consumer/command.h"
 #include "consumer/decode.h"
 #include "core/log.h"
 #include "core/metrics.h"
@@ -153,6 +154,15 @@ static void keep_output(void *context, const struct write_output *written, int64
         *texts[i] = sim_keep(sim, *texts[i]);
 }
 
+/* As a consumer's start does. */
+static void provide_commands(struct sim *sim) {
+    struct keyring *keyring = keyring_new(&memory_vault_ops, &sim->vault, sim_kek, SIM_VAULT_ID, 1, 60);
+    struct err err;
+    if (!keyring || command_provide(keyring, &sim->memory.kept, 0, &err) != OK)
+        abort();
+    keyring_free(keyring);
+}
+
 static void begin(struct sim *sim, const struct sim_options *options) {
     static const size_t batches[] = {1, 2, 3, 100}, caches[] = {1, 2, 100};
     static const int32_t outputs[] = {1, 2, 5, 100};
@@ -183,6 +193,8 @@ static void begin(struct sim *sim, const struct sim_options *options) {
         sim->start_us[slot] = there ? sim->now_us + draw_below(draw, 3) * 1000 : INT64_MAX;
     }
     sim->publishes = sim->story.count;
+    if (sim->story.ties)
+        provide_commands(sim);
     topics_begin(sim);
 }
 

@@ -14,9 +14,9 @@
 #define HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 const char *const story_topics[STORY_TOPICS] = {
-    "shop.customer.v1",       "shop.order.v1",    "shop.shipment.v1",
-    "shop.return.v1",         "shop.consent.v1",  "privacy.request.v1",
-    "carrier.matkahuolto.v1", "carrier.posti.v1", "carrier.letterhouse.v1"};
+    "shop.customer.v1",       "shop.order.v1",      "shop.shipment.v1",       "shop.return.v1",
+    "shop.consent.v1",        "privacy.request.v1", "carrier.matkahuolto.v1", "carrier.posti.v1",
+    "carrier.letterhouse.v1", "register.command.v1"};
 
 static const char *const carriers[] = {"matkahuolto", "posti"};
 static const char *const services[][2] = {{"pickup", "home"}, {"2103", "2104"}};
@@ -433,6 +433,55 @@ static void repeat_some(struct making *making) {
     }
 }
 
+/* ---- a case whose subject is not named, which an employee ties to somebody ---- */
+
+static struct story_event *insert(struct making *making) {
+    struct story *story = making->story;
+    size_t at = below(making, (unsigned)story->count + 1);
+    unsigned number = 0;
+    for (size_t i = 0; i < story->count; i++)
+        number = story->at[i].number < number ? number : story->at[i].number + 1;
+    memmove(&story->at[at + 1], &story->at[at], (story->count - at) * sizeof *story->at);
+    story->count++;
+    story->at[at] = (struct story_event){.number = number, .time_us = instant(making)};
+    return making->event = &story->at[at];
+}
+
+static void receive_unnamed(struct making *making, const char *name) {
+    making->event = insert(making);
+    keyed(making, STORY_REQUEST, "privacy.request.received", name);
+    making->event->id = keep(making, "e%u", making->event->number + 1);
+    making->event->data =
+        keep(making,
+             "{\"request_id\":\"%s\",\"kind\":\"erasure\",\"subject\":{\"email\":\"a0@x.fi\"},"
+             "\"channel\":\"email\",\"identity\":\"%s\"}",
+             name, chance(making, 700) ? "clerk" : "none");
+}
+
+static void tie(struct making *making, const char *name) {
+    making->event = insert(making);
+    keyed(making, STORY_COMMAND, "register.command", name);
+    making->event->id = keep(making, "tie%u", making->event->number);
+    making->event->data = keep(making, "%s", chance(making, 300) ? "recipient:r1" : customer(making));
+    making->event->ties = true;
+}
+
+/* Drawn apart, so that the stories without it are as they would be. */
+static void tie_some(struct making *making, uint64_t seed) {
+    static const char *const names[] = {"q1", "q2", "q3"};
+    making->draw = draw_begin(seed, DRAW_TIES);
+    struct story *story = making->story;
+    story->ties = chance(making, 150) && story->count + 3 <= STORY_MOST;
+    if (!story->ties)
+        return;
+    const char *name = names[below(making, 3)];
+    if (chance(making, 800))
+        receive_unnamed(making, name);
+    tie(making, name);
+    if (chance(making, 300))
+        tie(making, chance(making, 700) ? name : names[below(making, 3)]);
+}
+
 void story_draw(struct story *story, uint64_t seed, const struct ref_key *key, struct arena *arena) {
     struct making making = {.story = story, .draw = draw_begin(seed, DRAW_STORY), .key = key, .arena = arena};
     unsigned theme = below(&making, 4);
@@ -447,6 +496,7 @@ void story_draw(struct story *story, uint64_t seed, const struct ref_key *key, s
     }
     order_customers(story);
     repeat_some(&making);
+    tie_some(&making, seed);
 }
 
 struct text story_value(const struct story_event *event, struct arena *arena) {

@@ -15,7 +15,7 @@
     INT64_C(1779267600000000) /* 2026-05-20T09:00:00Z: when the first record is published                    \
                                */
 
-/* The topics that a consumer reads; the carriers' after the shop's. */
+/* The topics that a consumer reads; after the shop's the carriers', then the employees'. */
 enum story_topic {
     STORY_CUSTOMER,
     STORY_ORDER,
@@ -26,6 +26,7 @@ enum story_topic {
     STORY_MATKAHUOLTO,
     STORY_POSTI,
     STORY_LETTERHOUSE,
+    STORY_COMMAND,
     STORY_TOPICS
 };
 extern const char *const story_topics[STORY_TOPICS];
@@ -38,6 +39,7 @@ struct story_event {
     unsigned source, sequence; /* sequence 0: none */
     unsigned number;           /* in the order of making; a second copy has its first one's */
     bool answer;               /* an acknowledgement: key and data come when it is published */
+    bool ties;                 /* a command, sealed when it is published; data: to whom */
     /* for the checks: whom its personal values are about ("c1", "recipient:r1"); absent: nobody */
     struct text person;
 };
@@ -47,6 +49,7 @@ struct story {
     size_t count;
     struct story_event at[STORY_MOST]; /* in the order of publication */
     unsigned partitions;               /* of each of the shop's topics */
+    bool ties;                         /* an employee ties a case */
 };
 
 /* Texts lie in the arena. */

@@ -1,4 +1,5 @@
 /* The input topics and the consumer group. */
+#include "core/command_seal.h"
 #include "tests/simulator/sim.h"
 
 #include <assert.h>
@@ -9,6 +10,8 @@
 
 void topics_begin(struct sim *sim) {
     for (unsigned topic = 0; topic < STORY_TOPICS; topic++) {
+        if (topic == STORY_COMMAND && !sim->story.ties)
+            continue;
         unsigned numbers = topic < STORY_MATKAHUOLTO ? sim->story.partitions : 1;
         for (unsigned number = 0; number < numbers; number++) {
             struct sim_partition *partition = &sim->partitions[sim->partition_count++];
@@ -60,6 +63,29 @@ static void answer(struct sim *sim, const struct story_event *event, struct sim_
     record->value = story_value(&whole, &sim->memory.kept);
 }
 
+/* As a clerk seals it, under the key that consumers provide before there are clerks. */
+static void command(struct sim *sim, const struct story_event *event, struct sim_record *record) {
+    struct arena *arena = &sim->memory.kept;
+    struct keyring *keyring = keyring_new(&memory_vault_ops, &sim->vault, sim_kek, SIM_VAULT_ID, 1, 60);
+    struct sealer *sealer = sealer_new();
+    struct json_writer *writer = json_writer_new();
+    const struct key_want want = command_want();
+    const struct command_tie tie = {.request_id = event->key, .person = event->data};
+    struct seal_key key;
+    struct err err;
+    assert(keyring && sealer && writer);
+    if (keyring_load(keyring, arena, &want, 1, 0, &err) != OK ||
+        !keyring_cell_key(keyring, want.person, want.generation, want.category, want.period, 0, &key))
+        abort();
+    struct story_event whole = *event;
+    whole.data = command_seal(sealer, &key, &tie, event->id, writer, arena);
+    assert(text_present(whole.data));
+    record->value = story_value(&whole, arena);
+    json_writer_free(writer);
+    sealer_free(sealer);
+    keyring_free(keyring);
+}
+
 void topics_publish(struct sim *sim) {
     size_t nth = sim->published++;
     const struct story_event *event = &sim->story.at[nth];
@@ -73,6 +99,8 @@ void topics_publish(struct sim *sim) {
                                   .timestamp_ms = (sim->now_us += 1000) / 1000};
     if (event->answer)
         answer(sim, event, record);
+    else if (event->ties)
+        command(sim, event, record);
     else
         record->value = story_value(event, &sim->memory.kept);
     struct sim_partition *partition = partition_of(sim, event->topic, number_of(sim, event, record->key));
