@@ -130,7 +130,7 @@ def parcel(name, what):
 # they may have been told in that past, whether or not they were; the next restore loses the notices of that, too.
 SINCE_A_BACKUP = [r"^different: .* is another than the ledger's", r"^phantom: .* was never decided", r"^reordered: ",
                   r"^duplicate: .* (permission|tombstone) of ", r"^duplicate: disclosure\..*: notice_ref of ",
-                  r"^phantom: disclosure\..* which was never disclosed",
+                  r"^phantom: disclosure\..* which was never disclosed", r"^phantom: disclosure\..*: withdraws what is ",
                   r"^phantom: .* was told to forget .*, of whom it never got anything",
                   r"^lost: \d+ notice missing in the register: ", r"^phantom: \d+ notice in the register that never went out: "]
 

@@ -11,7 +11,15 @@ struct draw {
     uint64_t state;
 };
 
-enum draw_stream { DRAW_STORY, DRAW_SCHEDULE, DRAW_FAULTS, DRAW_REFERENCE, DRAW_BYTES, DRAW_TIES };
+enum draw_stream {
+    DRAW_STORY,
+    DRAW_SCHEDULE,
+    DRAW_FAULTS,
+    DRAW_REFERENCE,
+    DRAW_BYTES,
+    DRAW_TIES,
+    DRAW_REFUSED
+};
 
 struct draw draw_begin(uint64_t seed, enum draw_stream stream);
 /* 0 .. count - 1; count is at least 1. */

@@ -53,6 +53,8 @@ static bool decode(struct folding *folding, const struct sim_record *record, str
         abort();
     if (event->type == COMMAND_TIED)
         event->as.tied.person = record->event->data; /* what was sealed */
+    if (refusal.reason == REASON_NONE && record->event->number == folding->sim->refuses)
+        refusal = (struct refusal){REASON_REFUSED_BY_DATABASE, SIM_REFUSED};
     if (refusal.reason != REASON_NONE)
         add_dead(folding, topic, record->partition, record->offset, &refusal);
     return refusal.reason == REASON_NONE;

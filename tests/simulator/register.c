@@ -359,6 +359,18 @@ static void draw_numbers(struct process *process, struct write *write) {
     process->session.pending = write;
 }
 
+/* As PostgreSQL refuses a value: whatever else the batch says. */
+static bool is_refused(const struct process *process) {
+    const struct work *work = &process->consumer.work;
+    for (size_t i = 0; !process->mend && i < work->count; i++) {
+        const struct item *item = &work->items[i];
+        const struct sim_record *record = item->from ? item->from->message : NULL;
+        if (record && item->refusal.reason == REASON_NONE && record->event->number == process->sim->refuses)
+            return true;
+    }
+    return false;
+}
+
 static enum outcome session_write(void *context, struct arena *arena, struct write *write, struct err *err) {
     struct process *process = context;
     struct sim *sim = process->sim;
@@ -377,6 +389,10 @@ static enum outcome session_write(void *context, struct arena *arena, struct wri
     write->guard_missed = outcome == OK && !memory_guards_hold(&sim->memory, write);
     if (write->guard_missed)
         outcome = err_set(err, RETRY, 0, "a guard was missed");
+    if (outcome == OK && is_refused(process)) {
+        outcome = err_set(err, POISON, 0, "refused");
+        snprintf(err->sqlstate, sizeof err->sqlstate, SIM_REFUSED);
+    }
     if (outcome != OK) {
         end_transaction(&process->session);
         return outcome;

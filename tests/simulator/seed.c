@@ -193,6 +193,8 @@ static void begin(struct sim *sim, const struct sim_options *options) {
         sim->start_us[slot] = there ? sim->now_us + draw_below(draw, 3) * 1000 : INT64_MAX;
     }
     sim->publishes = sim->story.count;
+    struct draw refused = draw_begin(options->seed, DRAW_REFUSED);
+    sim->refuses = draw_chance(&refused, 60) ? draw_below(&refused, (unsigned)sim->story.count) : UINT_MAX;
     if (sim->story.ties)
         provide_commands(sim);
     topics_begin(sim);

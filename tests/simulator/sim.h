@@ -16,6 +16,7 @@
 #include "tests/simulator/story.h"
 #include "tests/unit/memory_register.h"
 #include "tests/unit/memory_vault.h"
+#include <limits.h>
 #include <setjmp.h>
 #include <ucontext.h>
 
@@ -216,6 +217,7 @@ struct sim {
     struct memory_register memory;
     LIST(struct sim_output) outputs;
     int64_t sequence, xid;
+    unsigned refuses; /* the number of the event that the database takes nothing of; UINT_MAX: none */
     struct sim_doubt doubt;
     struct process *calendar, *relaying; /* who has those locks */
     struct sim_marks mirror, anchors;
@@ -252,6 +254,7 @@ extern const uint8_t sim_kek[32], sim_digest_key[32];
 extern const struct ref_key sim_ref_key;
 extern uint8_t sim_lookup_key[32];
 #define SIM_VAULT_ID "vault"
+#define SIM_REFUSED "22P05" /* the state in which the database refuses */
 
 /* The first thing that is wrong counts. */
 void sim_wrong(struct sim *sim, const char *format, ...) PRINTF_LIKE(2, 3);
