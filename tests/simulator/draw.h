@@ -18,7 +18,8 @@ enum draw_stream {
     DRAW_REFERENCE,
     DRAW_BYTES,
     DRAW_TIES,
-    DRAW_REFUSED
+    DRAW_REFUSED,
+    DRAW_DENIED
 };
 
 struct draw draw_begin(uint64_t seed, enum draw_stream stream);

@@ -36,6 +36,9 @@ static const char *const judged_names[JUDGED] = {
     [JUDGED_SEALED] = "sealed bytes",
     [JUDGED_REPLAYED] = "replays",
     [JUDGED_EXPIRED] = "registers a month later",
+    [JUDGED_TIES] = "cases tied",
+    [JUDGED_REFUSED] = "refusals of the database",
+    [JUDGED_DENIED] = "denials of a topic",
 };
 /* So many seeds leave no check without work. */
 #define SEEDS_FOR_ALL 5000

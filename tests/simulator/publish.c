@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+enum { DENIED = 1 };
+
 static enum outcome away(struct err *err) {
     return err_set(err, RETRY, 0, "Kafka is away");
 }
@@ -133,6 +135,15 @@ static enum outcome publish_position(void *context, const struct relay_mark *mar
     return answer(process, strike, err);
 }
 
+static bool is_denied(const struct process *process) {
+    const struct sim *sim = process->sim;
+    for (size_t i = 0;
+         sim->denied && sim->now_us < sim->denied_until_us && i < process->transaction.sent.count; i++)
+        if (text_is(process->transaction.sent.at[i].topic, sim->denied))
+            return true;
+    return false;
+}
+
 static enum outcome publish_commit(void *context, struct err *err) {
     struct process *process = context;
     struct sim *sim = process->sim;
@@ -141,6 +152,10 @@ static enum outcome publish_commit(void *context, struct err *err) {
     if (outcome != OK)
         return outcome;
     assert(process->transaction.open);
+    if (is_denied(process)) {
+        sim->judged[JUDGED_DENIED]++;
+        return err_set(err, POISON, DENIED, "the topic is denied");
+    }
     if (strike == STRIKE_LOST && draw_chance(&sim->faults, 500)) {
         sim->in_doubt = process; /* the coordinator may get at it later */
         return away(err);
@@ -160,8 +175,7 @@ static enum outcome publish_abort(void *context, struct err *err) {
 }
 
 static bool refuses_topic(const struct err *err) {
-    (void)err;
-    return false;
+    return err->code == DENIED;
 }
 
 const struct publish_ops outputs_publish_ops = {.open = publish_open,

@@ -390,6 +390,7 @@ static enum outcome session_write(void *context, struct arena *arena, struct wri
     if (write->guard_missed)
         outcome = err_set(err, RETRY, 0, "a guard was missed");
     if (outcome == OK && is_refused(process)) {
+        sim->judged[JUDGED_REFUSED]++;
         outcome = err_set(err, POISON, 0, "refused");
         snprintf(err->sqlstate, sizeof err->sqlstate, SIM_REFUSED);
     }

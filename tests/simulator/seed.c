@@ -163,6 +163,18 @@ static void provide_commands(struct sim *sim) {
     keyring_free(keyring);
 }
 
+/* Somebody takes the relay's right to an output topic away, for a while. */
+static void draw_denied(struct sim *sim) {
+    static const char *const topics[] = {"disclosure.matkahuolto.v1",        "disclosure.posti.v1",
+                                         "disclosure.letterhouse.v1",        "register.request.v1",
+                                         "register.marketing-permission.v1", "register.erasure.v1"};
+    struct draw draw = draw_begin(sim->options.seed, DRAW_DENIED);
+    if (!draw_chance(&draw, 60))
+        return;
+    sim->denied = topics[draw_below(&draw, sizeof topics / sizeof *topics)];
+    sim->denied_until_us = sim->now_us + draw_below(&draw, 30) * INT64_C(1000000);
+}
+
 static void begin(struct sim *sim, const struct sim_options *options) {
     static const size_t batches[] = {1, 2, 3, 100}, caches[] = {1, 2, 100};
     static const int32_t outputs[] = {1, 2, 5, 100};
@@ -193,6 +205,7 @@ static void begin(struct sim *sim, const struct sim_options *options) {
         sim->start_us[slot] = there ? sim->now_us + draw_below(draw, 3) * 1000 : INT64_MAX;
     }
     sim->publishes = sim->story.count;
+    draw_denied(sim);
     struct draw refused = draw_begin(options->seed, DRAW_REFUSED);
     sim->refuses = draw_chance(&refused, 60) ? draw_below(&refused, (unsigned)sim->story.count) : UINT_MAX;
     if (sim->story.ties)

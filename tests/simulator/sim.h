@@ -179,7 +179,7 @@ struct process {
     struct sim_transaction transaction;
 };
 
-/* How often a check had something to look at. */
+/* How often a check had something to look at, or what is rare struck. */
 enum judged {
     JUDGED_STATE,       /* whole registers, against the reference */
     JUDGED_LASTING,     /* what lasts of restored ones */
@@ -192,6 +192,9 @@ enum judged {
     JUDGED_SEALED,    /* cells and bodies that were ever written, whether they open */
     JUDGED_REPLAYED,
     JUDGED_EXPIRED,
+    JUDGED_TIES,
+    JUDGED_REFUSED,
+    JUDGED_DENIED,
     JUDGED
 };
 
@@ -232,6 +235,8 @@ struct sim {
     /* output */
     LIST(struct sim_published) log;
     struct sim_marks positions;
+    const char *denied; /* nobody may write this topic, until then; NULL: none */
+    int64_t denied_until_us;
     int64_t producer_epoch;
     struct process *in_doubt; /* its transaction's end may still come */
     /* processes */

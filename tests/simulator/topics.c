@@ -81,6 +81,7 @@ static void command(struct sim *sim, const struct story_event *event, struct sim
     whole.data = command_seal(sealer, &key, &tie, event->id, writer, arena);
     assert(text_present(whole.data));
     record->value = story_value(&whole, arena);
+    sim->judged[JUDGED_TIES]++;
     json_writer_free(writer);
     sealer_free(sealer);
     keyring_free(keyring);
