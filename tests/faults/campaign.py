@@ -8,6 +8,7 @@ import random
 import shutil
 import signal
 import statistics
+import sys
 import tempfile
 import time
 
@@ -248,14 +249,29 @@ class Campaign:
 CAMPAIGN = None  # a lane's own copy: forked
 
 
+def leave(number, _frame):
+    """Once: a world that goes down is not disturbed again."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
+def idle():
+    """A lane without a world is ended by the pool; what a terminal sends to all is for the campaign to hear."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def in_lane(number):
     """All faults of one portion, in one world or more. Returns their tally, also when the campaign is ended meanwhile."""
     tally, left = Tally(), CAMPAIGN.worlds[number]
     try:
+        signal.signal(signal.SIGTERM, leave)
         while left and not CAMPAIGN.over.is_set():
             left = CAMPAIGN.world(tally, left)
-    except (SystemExit, KeyboardInterrupt):
+    except SystemExit:
         pass
+    finally:
+        idle()
     return tally
 
 
@@ -264,7 +280,7 @@ def run(build, count, seed, a_world=A_WORLD, only=None, pace=20, lanes=1):
     it has so far."""
     global CAMPAIGN
     CAMPAIGN, tally = Campaign(build, count, seed, a_world, only, pace), Tally()
-    pool = concurrent.futures.ProcessPoolExecutor(lanes, multiprocessing.get_context("fork"))
+    pool = concurrent.futures.ProcessPoolExecutor(lanes, multiprocessing.get_context("fork"), idle)
     portions = [pool.submit(in_lane, number) for number in range(len(CAMPAIGN.worlds))]
     waiting = set(portions)
     try:
